@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use crate::{read, resolve, send};
 
-/// A gateway with these routes and one connection to a provider of keys, and that key.
-fn start(routes: impl FnOnce(DevGatewayBuilder) -> DevGatewayBuilder) -> (DevGateway, String) {
-    let builder = DevGateway::builder().provider(Provider::api_key("tools"));
-    let gateway = routes(builder.connection("ws", "tools")).start().unwrap();
+/// Starts a gateway with one connection to a provider of keys, and returns that key too.
+fn start(builder: DevGatewayBuilder) -> (DevGateway, String) {
+    let builder = builder.provider(Provider::api_key("tools"));
+    let gateway = builder.connection("ws", "tools").start().unwrap();
     let key = resolve(&gateway, "ws", "tools")["credentials"]["api_key"].clone();
     let key = key.as_str().unwrap().to_owned();
     (gateway, key)
@@ -21,7 +21,7 @@ fn post(gateway: &DevGateway, path: &str, key: &str, body: &str) -> (u16, Value)
 /// `tests/rest_tools.rs` shows what each tool returns.
 #[test]
 fn tools_are_found_and_executed() {
-    let (gateway, key) = start(|builder| builder);
+    let (gateway, key) = start(DevGateway::builder());
     let content = |text: &str| json!({"content": [{"type": "text", "text": text}]});
     for (body, expected) in [
         (r#"{"name": "get_user"}"#, content(r#"{"login":"ws"}"#)),
@@ -52,8 +52,8 @@ fn tools_are_found_and_executed() {
 
 #[test]
 fn routes_serve_their_method_to_those_with_a_credential() {
-    let (gateway, key) = start(|builder| {
-        builder
+    let (gateway, key) = start(
+        DevGateway::builder()
             .upstream("notes", "application/json", "replaced")
             .upstream("/notes", "text/x-notes", "[]")
             .upstream("/me/user", "text/plain", "in place of the own one")
@@ -62,8 +62,8 @@ fn routes_serve_their_method_to_those_with_a_credential() {
             .upstream_route("POST", "/notes", 201, "application/json", "{\"id\":7}")
             .upstream_route("PATCH", "/notes/7", 204, "text/plain", "")
             .upstream_route("DELETE", "/user", 202, "text/plain", "gone")
-            .upstream_route("HEAD", "/user", 204, "text/plain", "")
-    });
+            .upstream_route("HEAD", "/user", 204, "text/plain", ""),
+    );
     let nothing = "404 page not found\n";
     let refused = "{\"message\":\"Bad credentials\"}";
     let user = "{\"login\":\"ws\",\"provider\":\"tools\"}";

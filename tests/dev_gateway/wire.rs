@@ -119,10 +119,8 @@ fn one_connection_serves_many_requests() {
         ("GET http://other/f?g HTTP/1.1\r\n\r\n", "/f", 0),
         (last, "/h", 2),
     ];
-    let answers = talk(
-        &gateway,
-        table.map(|(request, ..)| request).concat().as_bytes(),
-    );
+    let sent = table.map(|(request, ..)| request).concat();
+    let answers = talk(&gateway, sent.as_bytes());
     let answered = answers.matches("HTTP/1.1 404 Not Found").count();
     assert_eq!(answered, table.len());
     for (request, (_, path, length)) in gateway.requests().iter().zip(table) {

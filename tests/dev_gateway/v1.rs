@@ -68,11 +68,11 @@ fn what_request_connection_refuses() {
         (r#"{"scopes": "repo"}"#, "invalid_json"),
         (r#"{"metadata": []}"#, "invalid_json"),
         (
-            r#"{"user_id": "", "provider_name": "github", "return_url": "http://r/"}"#,
+            r#"{"provider_name": "github", "return_url": "r"}"#,
             "missing_fields",
         ),
         (
-            r#"{"user_id": "ws", "provider_name": "github", "return_url": ""}"#,
+            r#"{"user_id": "ws", "provider_name": "github"}"#,
             "missing_fields",
         ),
     ] {

@@ -45,7 +45,7 @@ fn main() {
     let memory = (bare.peak_memory(), ours.peak_memory());
     report.values(
         7,
-        "MCP server: peak memory after all of that",
+        "MCP server: peak memory after the rows above",
         Unit::Kibibytes,
         memory,
         Goal::Stated,

@@ -29,7 +29,7 @@ use crate::token::CachedToken;
 /// [the differences](crate::python).
 ///
 /// Most methods block the calling thread while they wait for the gateway, by default for at most
-/// [`timeout`](NexusClientOptions::timeout) (30 s). That option's page says when a request can exceed it. With a
+/// [`timeout`](NexusClientOptions::timeout) (30 s). The documentation of `timeout` says when a request can take longer. With a
 /// [`RetryPolicy`](crate::RetryPolicy) that retries, they block for at most `timeout` for each attempt and `max_delay` for
 /// each pause. A request that may refresh a token continues after its caller has timed out: see
 /// [`refreshes`](crate::refreshes).

@@ -21,7 +21,7 @@ const SECRET_PARTS: &str = "auth bearer cookie credential dpop jwt passcode pass
 const FRAMING: &str = "host content-length transfer-encoding connection keep-alive proxy-connection te trailer upgrade \
     expect";
 
-/// The digits of base64 (RFC 4648 section 4).
+/// The base64 alphabet (RFC 4648 section 4).
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 /// Returns the header that carries a credential, or an error if no header can carry it. `Debug` does not show the

@@ -6,8 +6,8 @@ use crate::error::{ErrorKind, NexusError, Result};
 
 pub(crate) type Object = Map<String, Value>;
 
-/// The maximum number of values that [`count`] finds in JSON of up to 256 KiB, and of lists and objects among them. Longer
-/// JSON may have more, in proportion. An object with one field takes about 700 bytes of memory, but only 7 bytes of text.
+/// The maximum numbers of values, and of lists and objects among them, that [`parse`] accepts in JSON of up to 256 KiB, as
+/// [`count`] counts them. Longer JSON may have more, in proportion. An object with one field takes about 700 bytes of memory, but only 7 bytes of text.
 const MAX_VALUES: usize = 16 << 10;
 const MAX_NESTED: usize = MAX_VALUES / 8;
 

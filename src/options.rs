@@ -123,8 +123,8 @@ impl NexusClientOptions {
     /// and its replay after a 401. Default 30 s, at most a year. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
     ///
     /// The SDK limits each phase of a request (connecting, sending, the response's head and its body) to the time that was
-    /// left when the request began, so a request that is slow in several phases can take longer. Connecting, with TLS and
-    /// a proxy, has at most 8 s. A lookup of a host's name has the system's own time limit.
+    /// left when the request began, so a request that is slow in several phases can take longer. Connecting, including
+    /// TLS and the proxy, is limited to 8 s. A lookup of a host's name has the system's own time limit.
     ///
     /// A request that may [refresh](crate::refreshes) a token goes on after its caller has got the error `timeout`. Each of
     /// its attempts has 40 s, or this timeout if it is longer.

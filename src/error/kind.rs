@@ -40,7 +40,7 @@
 /// | `scope_not_allowed`, `scope_not_granted`, `scope_not_permitted_for_agent`, `user_not_authorized_for_scope` | one of the scopes is not allowed for the agent or the user | ask for fewer scopes |
 /// | `invalid_scope`, `missing_scopes`, `missing_agent_id`, `missing_connection_selector`, `invalid_ttl` | the request for a session is incomplete or invalid | correct the request |
 /// | `unsupported_agent_session_provider` | the provider does not support agent sessions | use another provider |
-/// | `provider_mismatch` | the connection belongs to another provider | name the connection's own provider, or leave the provider out |
+/// | `provider_mismatch` | the connection belongs to another provider | name the connection by its id alone, or by its workspace and its own provider |
 /// | `access_token_unavailable` | the connection has no token at the moment | try again later, or let the user connect again |
 /// | `invalid_user_context_token` | the user's own token is not valid | let the user sign in again |
 /// | `backend_auth_unavailable` | the gateway cannot authenticate the user at the moment | try again later |

@@ -42,7 +42,7 @@ pub(crate) fn of_credential(
     Ok((name, value))
 }
 
-/// Returns the name of the header that a strategy names.
+/// Parses the header name in a strategy's config, and checks that such a header can carry a credential.
 ///
 /// # Errors
 ///

@@ -26,7 +26,7 @@ const ALL: &str = " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~\n\r\t";
 const STYLES: [(char, &str, bool); 19] = [
     ('\\', "\"\\\n\r\t", false),
     ('\\', "\"\\\n\r\t", true),
-    // The defaults of PHP, Go, Gson and .NET.
+    // The defaults of PHP, Go, Gson and .NET, except that .NET escapes `"` as a number.
     ('\\', "\"\\\n\r\t/", true),
     ('\\', "\"\\\n\r\t<>&", false),
     ('\\', "\"\\\n\r\t<>&='", false),
@@ -110,7 +110,7 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// `timeout` if the deadline comes before the search has ended. The response then still contains secrets.
+    /// `timeout` if the deadline comes before the search has ended. The response may then still contain secrets.
     pub(crate) fn hide_in(
         &self,
         headers: &mut HeaderMap,

@@ -9,7 +9,7 @@ use ureq::typestate::{AgentScope, HttpCrateScope};
 /// than half of this time on it.
 const MAX_CONNECT: Duration = Duration::from_secs(8);
 /// The size of each of ureq's two buffers for a connection, in bytes. ureq clears both for each connection, and its
-/// default is 128 KiB. The head of a request and that of a response, of up to 64 KiB, each have to fit into a buffer.
+/// default is 128 KiB. One buffer holds the head of a request, and the other the head of a response, each of up to 64 KiB.
 const BUFFER: usize = 72 * 1024;
 
 pub(super) type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;

@@ -1,4 +1,4 @@
-//! Prints the schema that `build.rs` generated.
+//! Prints the schema, from the constant that `build.rs` generated.
 
 include!(concat!(env!("OUT_DIR"), "/schema.rs"));
 

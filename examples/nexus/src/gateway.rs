@@ -32,7 +32,7 @@ pub(crate) struct Gateway {
     /// The port on 127.0.0.1 [default: any free port]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// Require this key, or the key in a file, for requests to paths below /v1
+    /// Require this key, or the key in a file, for requests to paths below /v1 and to /admin/v1/agents
     #[arg(long, value_name = "KEY|@FILE")]
     api_key: Option<String>,
     /// The lifetime of tokens [default: 3600]

@@ -11,7 +11,7 @@ pub(crate) fn say_how_to_reach(port: u16) {
     let user = env::var("USER").unwrap_or_default();
     if let Some(command) = forward(&session, &user, port) {
         say(&format!(
-            "if your browser is on the machine that you came from, first run there: {command}"
+            "if your browser is on the machine that you came from, first run this command there: {command}"
         ));
     }
 }

@@ -36,8 +36,8 @@ impl Jobs {
         self.waiting.extend(jobs.into_iter().map(Arc::new));
     }
 
-    /// Returns the next call, unless too many calls are already running. The caller runs it and then calls
-    /// [`Self::end`].
+    /// Returns the next call, unless too many calls are already running. The caller runs it, and then calls
+    /// [`Self::finish`] and [`Self::end`].
     pub(crate) fn start(&mut self) -> Option<Arc<Job>> {
         if self.running.len() >= MAX_RUNNING || self.threads >= MAX_THREADS {
             return None;

@@ -69,7 +69,7 @@ fn over_ssh_it_says_how_a_browser_elsewhere_reaches_its_pages() {
         ("", "192.0.2.9 40000 $(id) 22", None),
     ] {
         let lines = first_lines(args, session);
-        let Some((_, command)) = lines[0].split_once("run there: ") else {
+        let Some((_, command)) = lines[0].split_once("command there: ") else {
             assert!(
                 expected.is_none() && lines[0].starts_with("to "),
                 "{lines:?}"

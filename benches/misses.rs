@@ -57,7 +57,7 @@ fn one_miss(server: &Server, scheme: &str, criterion: &mut Criterion, report: &m
     };
     let options = NexusClientOptions::new(origin.clone()).without_lock();
     let client = NexusClient::new(options).unwrap();
-    // ureq keeps the TLS settings of the first request that has none of its own. This fetch is such a request.
+    // ureq keeps the agent's TLS settings once a request without settings of its own has used them. This fetch is such a request.
     let fetcher = client.fetcher(&TokenCache::new(), "workspace", "github");
     assert_eq!(fetcher.get(&format!("{origin}/")).unwrap().0, 200);
     let what = format!("a cold miss over {scheme}, beside its request on a new connection");

@@ -189,9 +189,9 @@ impl Flights {
         }
     }
 
-    /// Returns the time until which a caller with a stale token waits: at most 1 s from now, and at most halfway to the
-    /// caller's deadline, so that time is left for the request that needs the token.
-    fn stale_deadline(&self, deadline: Deadline) -> Deadline {
+    /// Returns the time until which a caller waits that has a stale token, or the 401 of an agent's request: at most 1 s
+    /// from now, and at most halfway to the caller's deadline, so that time is left for the request or its response.
+    pub(crate) fn stale_deadline(&self, deadline: Deadline) -> Deadline {
         let left = deadline.left().unwrap_or_default();
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
     }

@@ -49,8 +49,8 @@ const STYLES: [(char, &str, bool); 19] = [
     ('x', ALL, true),
 ];
 
-/// Escapes a character: for URLs with `%` (for forms with `+`), for JSON with `\` (always as a number with `u`), and for HTML
-/// as a decimal number with `#` or a hexadecimal number with `x`. With `&` and `;`, HTML's names come before the numbers.
+/// Escapes a character in the way that `how` names: `%` for URLs, `+` for forms, `\` for JSON, `u` for JSON as a number, `#`
+/// for HTML as a decimal number, and `x` for HTML as a hexadecimal number. `&` and `;` are `#` and `x`, but prefer HTML's names.
 fn escape(how: char, c: char) -> String {
     let unit = |unit| format!("\\u{unit:04X}");
     match (how, c) {

@@ -104,7 +104,7 @@ impl TokenResponse {
         };
         if response.access_token.is_empty() {
             if response.credentials.is_none() {
-                let problem = "the gateway's response has no access_token and no credentials; let the user connect again";
+                let problem = "the gateway's response has no access_token and no credentials; check that gateway_url is the gateway's own address";
                 return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
             }
             if let Some("header" | "query_param") = response.kind().as_deref() {

@@ -141,7 +141,7 @@ impl Transport {
         if may_repeat && outcome.as_ref().is_err_and(failure::is_disconnect) {
             outcome = self.run(request, proxy, deadline, self.max_age(true));
         }
-        // Threads that send requests share this flag, so it is written only once.
+        // Threads that send requests share this flag. A write would slow the others down, so a set flag is not written again.
         if outcome.is_ok() && !self.has_responded.load(Relaxed) {
             self.has_responded.store(true, Relaxed);
         }

@@ -145,9 +145,10 @@ impl NexusClient {
     /// the limits above, it has your agent's timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and
     /// `per_write`. Statuses of 400 and above are errors by default, as in ureq.
     ///
-    /// If the server refuses a cached token with 401, the agent asks the gateway for another token, and then returns the
-    /// 401. The next request is sent with the new token. The agent never repeats a request. For a token that is refused
-    /// again, the gateway is asked as rarely as by [`authenticated_fetch`](Self::authenticated_fetch).
+    /// If the server refuses a cached token with 401, the agent asks the gateway for another token, waits for it for at most
+    /// 1 s, and then returns the 401. Once the gateway has returned another token, requests are sent with that token. The
+    /// agent never repeats a request. For a token that is refused again, the gateway is asked as rarely as by
+    /// [`authenticated_fetch`](Self::authenticated_fetch).
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
     /// has closed. The agent signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,

@@ -32,7 +32,9 @@ pub(super) fn acquire(
             Err(NexusError::new(ErrorKind::Timeout, message))
         }
         Err(problem) if lock::is_exhausted(&problem) => {
-            let message = format!("cannot take {name}: {problem}; close files, then try again");
+            let message = format!(
+                "cannot take {name}: {problem}; close files or free memory, then try again"
+            );
             Err(NexusError::new(ErrorKind::RequestFailed, message))
         }
         Err(problem) => {

@@ -112,8 +112,8 @@ pub(super) fn of_every_request<B: ureq::AsSendBody>(config: RequestConfig<B>) ->
     config.max_redirects(0).allow_non_standard_methods(true)
 }
 
-/// Applies the settings and time limits of one request. With `keeps_whole`, also keeps the limits for a whole request
-/// that the caller's own agent may have.
+/// Applies the settings and time limits of one request. With `keeps_whole`, also keeps the limits for the whole
+/// request, and for the lookup of the host, that the caller's own agent may have.
 pub(super) fn of_request(
     config: RequestConfig<()>,
     limits: Limits,

@@ -1,6 +1,7 @@
 //! The authenticated agent.
 
 use std::io::Read as _;
+use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use nexus_sdk::http::{HeaderName, HeaderValue, Request};
@@ -11,7 +12,7 @@ use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 use ureq::{Agent, SendBody};
 
-use crate::support::{self, End, Server, bytes, cached, client, holder, options, text};
+use crate::support::{self, End, LONG, Server, bytes, cached, client, holder, options, text};
 
 /// A gateway with one connection, and an agent that uses it.
 fn setting() -> (DevGateway, Agent) {
@@ -246,4 +247,27 @@ fn a_401_ends_the_use_of_the_token_and_the_next_request_has_a_new_one() {
         assert_eq!(token(0), Some("Bearer dead"), "{case}");
         assert_ne!(token(1), token(0), "{case}");
     }
+}
+
+/// The time limits of a response go on while the agent asks, so it does not wait for a gateway that hangs.
+#[test]
+fn a_401_is_returned_before_a_gateway_that_hangs_returns_a_token() {
+    let responds = Arc::new(Barrier::new(2));
+    let hanging = Arc::clone(&responds);
+    let gateway = Server::start(move |_| {
+        hanging.wait();
+        support::bearer("new")
+    });
+    let (client, cache) = holder(options(&gateway), "dead");
+    let agent = client.authenticated_agent(&cache, "ws", "p");
+    let upstream = Server::play(vec![text(401, "refused"), text(200, "")]);
+    let request = || agent.get(upstream.url("/")).config();
+    let response = request().http_status_as_error(false).build().call();
+    let mut refused = response.unwrap();
+    assert_eq!(refused.body_mut().read_to_string().unwrap(), "refused");
+    responds.wait();
+    assert!(client.drain(LONG));
+    assert_eq!(request().build().call().unwrap().status(), 200);
+    let requests = upstream.requests();
+    assert_eq!(requests[1].header("authorization"), Some("Bearer new"));
 }

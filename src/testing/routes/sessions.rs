@@ -47,8 +47,8 @@ fn is_agent_id(id: &str) -> bool {
     id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.chars().all(is_plain)
 }
 
-/// Responds to `/v1/agent-sessions` and the paths below it. Broker 0.4 has no `/obo`: it is the id of an unknown session
-/// there, to which nothing can be posted.
+/// Responds to `/v1/agent-sessions` and the paths below it. Broker 0.4 has no path for `/obo`: it takes `obo` for
+/// the id of a session, and responds to a POST with 405.
 pub(super) fn respond(call: &Call<'_>, path: &[&str]) -> Outcome {
     let (service, request) = (call.service, call.request);
     match path {

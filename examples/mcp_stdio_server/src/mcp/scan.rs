@@ -58,7 +58,7 @@ impl Scan {
         }
     }
 
-    /// Checks that the line can be parsed.
+    /// Fails if the line is nested too deeply, or has too many values.
     pub(super) fn check(&self) -> Result<(), &'static str> {
         if self.deepest > MAX_DEPTH {
             Err("values must not be nested more than 127 deep")

@@ -167,7 +167,7 @@ impl Call {
         u64::try_from(schema::integer(self.argument(name)?)?).ok()
     }
 
-    /// Tells the client that the call is still under way, if the client has asked for that. Most clients then restart their
+    /// Tells the client that the call is still under way, if the client has asked for that. Many clients then restart their
     /// timeout. Progress counts seconds, so leave at least a second between two calls of this method.
     pub(crate) fn report_progress(&self, message: &str) {
         if self.progress_token.is_string() || self.progress_token.is_number() {

@@ -53,8 +53,8 @@ pub struct TokenCache {
 /// The result of a lookup in a cache.
 pub(crate) enum Lookup {
     Fresh(Arc<CachedToken>),
-    /// The token is within its buffer. This caller must ask the gateway for a newer token. In the next 5 s, other callers
-    /// find the token fresh.
+    /// The token may still be used, but is within its buffer or past an expiry that was only assumed. This caller must ask
+    /// the gateway for a newer token. In the next 5 s, other callers find the token fresh.
     Stale {
         token: Arc<CachedToken>,
         /// True for the first caller that finds this token stale.
@@ -108,7 +108,8 @@ impl TokenCache {
     /// Returns an empty cache that hides a token this long before its `expires_at`.
     ///
     /// If the gateway returns a token that is already within the buffer, the token is used for up to 5 s
-    /// before the gateway is asked again. Otherwise every call near the end of a token's life would ask the gateway.
+    /// before the gateway is asked again. Without these 5 s, every call near the end of a token's life
+    /// would ask the gateway.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};

@@ -264,7 +264,7 @@ impl Flights {
         }
     }
 
-    /// Sends a call's request, and retries it. Holds the lock that processes share during each attempt.
+    /// Sends a call's request, and retries it. During each attempt, holds the lock that processes share.
     fn send(&self, call: &Call) -> Result<Success> {
         let is_ending = || self.is_ending();
         let attempt = || {

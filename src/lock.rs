@@ -89,7 +89,7 @@ pub trait RefreshLock: Send + Sync {
     ///
     /// `lease` is the longest time for which the client keeps the guard, which is the time limit of one attempt: 40 s
     /// with the default options. Only an attempt that is slow in several phases, such as the lookup of the gateway's
-    /// name and the response, takes longer. A lock that ends by itself should last some seconds longer than `lease`.
+    /// name and the response, takes longer. A lock that expires by itself should outlast `lease` by a few seconds.
     ///
     /// After `None`, the client asks again, with pauses of 1 to 25 ms, until it has waited for `lease` plus 15 s, which is
     /// 55 s with the default options. Its callers then get `timeout`. If the client is dropped or drained, they get it at
@@ -282,7 +282,7 @@ fn open(path: &Path) -> io::Result<File> {
     }
     // Opening a FIFO for writing alone would block, if one has just replaced the file.
     file.read(true).write(true).create(true).truncate(false);
-    // A sandbox may show the user's files read-only. Such a file can still be locked.
+    // In a sandbox, the user's files may be read-only. Such a file can still be locked.
     let read_only = |error| File::open(path).map_err(|_| error);
     file.open(path).or_else(read_only)
 }

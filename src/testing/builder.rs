@@ -245,8 +245,8 @@ impl DevGatewayBuilder {
     /// Sets the response of the sample upstream to one method at one path. Requests without a working credential get
     /// 401. [`DevGateway::requests`] returns the requests that arrived.
     ///
-    /// Methods are case-sensitive, and `GET` covers `HEAD`. The path of a request may have any prefix: a route at
-    /// `/notes` also serves `/v3/notes`. If several routes match a request, the route that was added last responds. A
+    /// Methods are case-sensitive, and `GET` covers `HEAD`. The path of a request may have any prefix outside of
+    /// `/v1`: a route at `/notes` also serves `/v3/notes`. If several routes match a request, the route that was added last responds. A
     /// route takes precedence over the upstream's own responses. It does not replace the gateway's own paths (`/v1/..`,
     /// `/admin/v1/agents`, `/consent`, `/auth/capture-schema` and the health check). Other methods at the path get the
     /// upstream's own response, which is 404 unless the upstream has such a path itself. A status outside of 100 to 999

@@ -37,10 +37,11 @@
 //!
 //! # Refreshes
 //!
-//! When a resolve, token or check-connection call, or a request for an agent session, finds that the token has expired,
-//! a real gateway refreshes it within the call, without a lock. The gateway abandons the refresh when the caller hangs
-//! up. With a provider that rotates refresh tokens, as many do, the connection is lost if two calls refresh at the same
-//! time, or if a caller hangs up during the refresh. One of the two calls, or the first call after the hang-up, gets 409
+//! When a resolve, token or check-connection call finds that the token has expired, a real gateway refreshes it within
+//! the call, without a lock. So does a broker in a request for an agent session. The gateway abandons the refresh when
+//! the caller hangs up. With a provider that rotates refresh tokens, as many do, the connection is lost if two calls
+//! refresh at the same time, or if a caller hangs up during the refresh. One of the two calls, or the first call after
+//! the hang-up, gets 409
 //! `token_expired`, or the status `failed` from check-connection. Later calls get 404 from resolve and 409
 //! `attention_required` from the token call, and the upstream accepts none of the earlier tokens. `DevGateway` does the
 //! same. With [`rotating(false)`](Provider::rotating), the connection survives both cases. To cut a refresh short in a

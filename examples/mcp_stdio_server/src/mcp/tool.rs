@@ -179,7 +179,7 @@ impl Call {
             });
             let method = "notifications/progress";
             let line = json!({"jsonrpc": "2.0", "method": method, "params": params});
-            // If the client has closed stdout, the response meets the same error.
+            // If the client has closed stdout, writing the response fails too, and that stops the server.
             let _ = lines::write(line.to_string());
         }
     }

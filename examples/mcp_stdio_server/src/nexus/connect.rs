@@ -80,8 +80,9 @@ impl Connect {
         Err(format!("{problem}, so nothing was done. {advice}").into())
     }
 
-    /// Waits until the user has consented. If the call arrived before the page was first shown, returns the page as a
-    /// `Problem` without waiting. `reason` is the error of a fetch that began at `since`.
+    /// Waits for the user's consent, until 45 s after the call's arrival, and returns a `Problem` if the user needs longer.
+    /// If the call arrived before the page was first shown, returns the page as a `Problem` without waiting. `reason` is the
+    /// error of a fetch that began at `since`.
     pub(super) fn connect(
         &self,
         call: &Call,

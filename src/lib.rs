@@ -95,7 +95,7 @@
 //! | creates empty lock files below the user's home directory, so that processes do not refresh the same token at once | [`without_lock`](NexusClientOptions::without_lock); [`lock_dir`](NexusClientOptions::lock_dir) sets another directory |
 //! | reads `NEXUS_LOCK_DIR`, the directory for these files (set it for all programs of a user or for none); if the variable is set but empty, there is no lock | `lock_dir`, `without_lock` or [`refresh_lock`](NexusClientOptions::refresh_lock) |
 //! | uses the [proxies](#proxies) in the environment, except for requests to this machine | `NO_PROXY=*`, or an [`agent`](NexusClientOptions::agent) built with `.proxy(None)` |
-//! | waits up to 5 s when the last handle of a client is dropped while the gateway may be [refreshing](refreshes) a token | keep a clone in a `static`, or end with [`std::process::exit`], after a call of [`drain`](NexusClient::drain) |
+//! | waits up to 5 s when the last handle of a client is dropped while the gateway may be [refreshing](refreshes) a token | call [`drain`](NexusClient::drain) yourself, and keep a clone in a `static` or end with [`std::process::exit`] |
 //!
 //! `NEXUS_GATEWAY_URL` and `NEXUS_API_KEY` are read only by [`NexusClientOptions::from_env`].
 //!

@@ -250,8 +250,8 @@ impl RefreshLock for LockDirectory {
     }
 }
 
-/// A locked file. Closing the file would not unlock it for a process that was forked in the meantime, because that
-/// process still has the file open.
+/// A locked file. Closing the file would not release the lock if this process was forked in the meantime, because the
+/// child still has the file open.
 struct Held(File);
 
 impl Drop for Held {

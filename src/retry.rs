@@ -21,7 +21,7 @@ use crate::time::Deadline;
 /// - An error is not retried if it is `upstream_error` from a refresh, or if it shows that the broker, the service behind
 ///   the gateway, has refused the request with a 4xx status other than 429.
 /// - A request that may [refresh](crate::refreshes) a token is not retried while the gateway may still be working on it:
-///   after a 504, or after a network failure unless the error shows that the request was not sent. A call of
+///   after a 504, or after a network failure unless the error shows that the request was not sent. A call to
 ///   `refresh_connection` or `request_agent_session` is retried after a 502 only if the code begins with `broker_`.
 ///
 /// The pause before retry `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor between

@@ -55,7 +55,7 @@ pub(crate) struct Transport {
     has_callers_agent: bool,
     /// The proxies in the environment. `None` if the caller's own agent does not use them.
     proxies: Option<Proxies>,
-    /// The timeout in the agent's settings.
+    /// The client's timeout, which is in the settings of the SDK's own agent.
     timeout: Duration,
     /// True once a response has arrived, so that a connection may be a pooled one.
     has_responded: AtomicBool,

@@ -1,5 +1,5 @@
 //! A small keep-alive server for http and https on one port. The first process of a benchmark is the server. It starts
-//! the benchmark again in a second process, which measures. The server exits when the second process has ended.
+//! the benchmark again in a second process, which takes the measurements. The server exits when the second process has ended.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -53,7 +53,7 @@ pub enum Fault {
     /// The gateway cannot reach its broker, the service that stores the connections.
     ///
     /// This fault and the faults below do not affect the sample upstream, the consent page, the health check,
-    /// `capture-schema` or `capture-credential`, and of these faults only [`ProviderDown`](Self::ProviderDown) affects agent
+    /// `capture-schema` or `capture-credential`. Of these faults, only [`ProviderDown`](Self::ProviderDown) affects agent
     /// sessions. Requests that a fault does not affect still use it up.
     BrokerDown,
     /// The broker refuses the gateway's own key with 403 `invalid_api_key`. Only an operator can fix this.

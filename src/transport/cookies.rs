@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use ureq::http::{Request, Response};
 use ureq::{Agent, AsSendBody, Body};
 
-/// The SDK's own agent, or the caller's, whose jar is the caller's business.
+/// The SDK's own agents, or the caller's agent. The SDK does not clear the cookie jar of the caller's agent.
 pub(super) struct Agents {
     pub(super) agent: Agent,
     /// Idle agents, all with the same settings as `agent`. `None` unless the SDK's own agent keeps cookies.

@@ -57,7 +57,7 @@ TOKEN=$token "${PYTHON:-python3}" "$here/git_credential.py" "$work/served" "$wor
 server=$!
 host=localhost:$(first_line "$work/port") || exit 1
 
-# The configuration from the manual.
+# The configuration from the README of nexus, with the path of this build, and without the options that the environment sets.
 cat >"$work/.gitconfig" <<EOF
 [credential "https://$host"]
     helper =

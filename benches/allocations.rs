@@ -38,7 +38,7 @@ fn hit() -> impl Fn() {
     }
 }
 
-/// Counts the allocations of a call on an open connection.
+/// Returns the average number of allocations of a call. The first call, which may open a connection, is not counted.
 fn allocations(call: impl Fn()) -> f64 {
     call();
     let counted = allocation_counter::measure(|| (0..CALLS).for_each(|_| call()));

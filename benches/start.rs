@@ -1,5 +1,5 @@
-//! Compares the time and memory of pairs of programs that fetch once and exit. In each pair, one program uses this
-//! crate, and the other uses bare ureq. Also measures how long it takes to create a client.
+//! Compares the time and memory of pairs of programs that fetch once and exit. In each pair, one program uses the
+//! SDK, and the other uses bare ureq. Also measures how long it takes to create a client.
 
 use std::cell::RefCell;
 use std::process::Command;

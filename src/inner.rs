@@ -6,7 +6,7 @@
 //! 4. [`flights`](crate::flights) makes the calls that can refresh a token: at most one at a time for each connection.
 //! 5. [`gateway`](crate::gateway) sends requests to the gateway, with retries. `error::meaning` says what its errors mean.
 //! 6. [`transport`](crate::transport) sends all requests: those to the gateway, and those of fetches and agents.
-//! 7. [`token`](crate::token), `connection`, `session`, `providers` and `capture` are the gateway's vocabulary.
+//! 7. [`token`](crate::token), `connection`, `wait`, `session`, `providers` and `capture` are the gateway's vocabulary.
 //! 8. All of these use [`options`](crate::options), `error`, `retry`, `url`, `time` and others.
 
 use std::sync::Arc;

@@ -13,7 +13,7 @@ use super::request::{field, header};
 use crate::loopback::{Request, Response, Service};
 use crate::wait::browser::BrowserReturns;
 
-/// The limit on forms, above which a new form replaces the oldest.
+/// The maximum number of forms. A further form replaces the oldest.
 const MAX_FORMS: usize = 8;
 
 /// Serves the return URL and the forms, all at random paths.

@@ -70,7 +70,7 @@ impl Flight {
     }
 
     /// Returns whether a caller may join the flight. A caller whose cached token was set or deleted since the flight
-    /// began must not join, because the flight may return the deleted token.
+    /// began must not join, because the flight may return the token that was replaced or deleted.
     fn serves(&self, call: &Call) -> bool {
         let changed = call
             .destination()

@@ -1,4 +1,4 @@
-//! Another program refreshes the connection by its id, outside of any lock, while threads fetch.
+//! Another client refreshes the connection by its id, outside of any lock, between the fetches of threads.
 //!
 //! No request is under way during such a refresh: for a moment, the provider then refuses the old token while the gateway still
 //! returns it. The tests of the cache show when the gateway is asked again.

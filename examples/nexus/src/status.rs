@@ -18,7 +18,7 @@ pub(crate) struct Status {
     tenant: Tenant,
     #[command(flatten)]
     timeout: Timeout,
-    /// Print one line of JSON, with the status, and the reason if it is not active
+    /// Print one line of JSON with the status and, for a connection given by its id, the reason if it is not active
     #[arg(long)]
     json: bool,
 }

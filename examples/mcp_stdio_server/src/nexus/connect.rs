@@ -81,8 +81,8 @@ impl Connect {
     }
 
     /// Waits for the user's consent, until 45 s after the call's arrival, and returns a `Problem` if the user needs longer.
-    /// If the call arrived before the page was first shown, returns the page as a `Problem` without waiting. `reason` is the
-    /// error of a fetch that began at `since`.
+    /// A call that sends the user to the page gets the page as a `Problem`, without a wait. `reason` is the error of a fetch
+    /// that began at `since`.
     pub(super) fn connect(
         &self,
         call: &Call,

@@ -206,8 +206,8 @@ fn variable(name: &str) -> Result<String, String> {
     value.ok_or_else(|| format!("NEXUS_GATEWAY_URL is set and {name} is not; set both or neither"))
 }
 
-/// Makes text from other sources safe to print on a terminal: replaces control characters, and characters
-/// that hide or reorder text, with spaces.
+/// Makes text from other sources safer to print on a terminal: replaces control characters, and the most common
+/// characters that hide or reorder text, with spaces.
 fn one_line(text: &str) -> String {
     let is_hidden = |c| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     text.replace(|c: char| c.is_control() || is_hidden(c), " ")

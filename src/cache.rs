@@ -57,7 +57,7 @@ pub(crate) enum Lookup {
     /// the gateway for a newer token. In the next 5 s, other callers find the token fresh.
     Stale {
         token: Arc<CachedToken>,
-        /// True for the first caller that finds this token stale.
+        /// True for the first caller that finds the token stale since it was last put into the cache.
         is_first: bool,
     },
     Missing,
@@ -171,8 +171,8 @@ impl TokenCache {
 
     /// Removes the tenant's token.
     ///
-    /// Callers that wait for a resolve of the tenant still get its token, but the token is not put into this cache. Later
-    /// callers wait until that resolve has ended, and then resolve the token again.
+    /// Callers that wait for a resolve of the tenant still get its token, but the token is not put into this cache.
+    /// Later callers with this cache wait until that resolve has ended, and then resolve the token again.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -281,8 +281,8 @@ impl TokenCache {
     }
 
     /// Replaces the tenant's token with the gateway's token, or removes it if `token` is `None`. Does nothing if the
-    /// tenant's token was set or deleted since `begun`, the time at which the caller began to ask. Also does nothing if the
-    /// cached token was requested after `requested` or at the same time.
+    /// tenant's token was set or deleted since `begun`, the time at which the call to the gateway began. Also does
+    /// nothing if the cached token was requested after `requested` or at the same time.
     pub(crate) fn update(
         &self,
         tenant: &Tenant,
@@ -314,7 +314,8 @@ impl TokenCache {
         is_used.then(|| Arc::clone(&entry.token))
     }
 
-    /// Returns true if the tenant's token was neither set nor removed at this time or later.
+    /// Returns true if the tenant's token was neither set nor deleted at this time or later. Caching a resolved token,
+    /// or removing a token that the gateway has refused, does not count.
     pub(crate) fn is_unchanged(&self, tenant: &Tenant, since: Instant) -> bool {
         self.entries.lock().is_unchanged(tenant.key(), since)
     }

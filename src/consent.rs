@@ -242,7 +242,7 @@ impl WaitOptions<'_> {
     /// use std::time::Duration;
     ///
     /// let listener = ConsentListener::bind()?;
-    /// // With a listener, a long interval does not delay the result.
+    /// // With a listener, a poll follows the browser's return at once, even if the interval is long.
     /// let options = WaitOptions::default().interval(Duration::from_secs(5)).consent(&listener);
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```

@@ -53,7 +53,8 @@ pub(crate) struct Inner {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) next: Next,
-    /// The status of the connection, if this error of its token request shows it, or an empty string.
+    /// The status of the connection whose token was requested, if this error shows that status. Otherwise an empty
+    /// string.
     pub(crate) connection: &'static str,
 }
 

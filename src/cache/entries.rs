@@ -90,8 +90,8 @@ impl Entry {
         now.is_before(self.fresh_until) && self.is_usable(now)
     }
 
-    /// Makes a stale token fresh for a short time, in which one caller asks the gateway for a newer token. Returns true for
-    /// the token's first extension.
+    /// Makes a stale token fresh for a short time, in which one caller asks the gateway for a newer token. Returns true
+    /// for the entry's first extension.
     pub(super) fn begin_renewal(&mut self, now: Now) -> bool {
         self.fresh_until = now.after(SHORT_USE);
         !std::mem::replace(&mut self.was_stale, true)
@@ -139,7 +139,7 @@ impl Entries {
         self.changes.clear();
     }
 
-    /// Returns true if the tenant's token did not change at this time or later.
+    /// Returns true if no change to the tenant's token was noted at this time or later.
     pub(super) fn is_unchanged(&self, key: Key<'_>, since: Instant) -> bool {
         let changed = self.changes.get(&self.hash(key)).copied();
         changed

@@ -133,8 +133,9 @@ impl NexusClient {
     /// client has requested the connection. [`refreshes`](crate::refreshes) also says what the broker's health worker does
     /// to a new connection.
     ///
-    /// Blocks for at most [`WaitOptions::timeout`] (300 s). A timeout of zero polls once. A poll that
-    /// fails with a temporary error is repeated.
+    /// Blocks for at most [`WaitOptions::timeout`] (300 s). With a timeout of zero, this method polls once, and blocks
+    /// for as long as [`check_connection`](Self::check_connection). A poll that fails with a temporary error is
+    /// repeated.
     ///
     /// # Errors
     ///

@@ -97,7 +97,7 @@ fn response(username: &str, token: &CachedToken) -> Result<String, Stop> {
     let password = &token.access_token;
     if password.contains(['\n', '\r', '\0']) {
         return Err(Stop::failed(
-            "git does not accept a token with a line break; connect again with another token",
+            "git does not accept a token with a line break or NUL character; connect again with another token",
         ));
     }
     let expiry = times::since_epoch(token.expires_at)

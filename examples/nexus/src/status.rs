@@ -18,7 +18,8 @@ pub(crate) struct Status {
     tenant: Tenant,
     #[command(flatten)]
     timeout: Timeout,
-    /// Print one line of JSON with the status and, for a connection given by its id, the reason if it is not active
+    /// Print one line of JSON with the status and, by id, the reason if it is not active. By workspace and provider,
+    /// print only an active connection
     #[arg(long)]
     json: bool,
 }

@@ -78,8 +78,9 @@ impl Timeout {
         self.client_with(NexusClientOptions::from_env()?)
     }
 
-    /// Creates the program's only client. From then on, a signal on Unix, or an event of a Windows console, ends the
-    /// program only when no call that may refresh a token is under way, or after 5 s.
+    /// Creates the program's only client. From then on, a first SIGINT, SIGTERM, SIGHUP or SIGQUIT on Unix, or a first
+    /// event of a Windows console, ends the program only when no call that may refresh a token is under way, or after 5
+    /// s.
     pub(crate) fn client_with(self, options: NexusClientOptions) -> Result<NexusClient, Stop> {
         let client = NexusClient::new(options.timeout(self.get()))?;
         let watched = ending::watch(&client);

@@ -25,8 +25,9 @@ The same address serves a sample API, which accepts the credentials of the conne
 
 These paths may have a prefix, as in /v3/user. The sample API responds to all other paths with 404.")]
 pub(crate) struct Gateway {
-    /// Connections that exist from the start. The providers github, weather and registry are built in. Any other
-    /// name adds a provider, which uses OAuth 2 unless STRATEGY is header, basic_auth or aws_sigv4
+    /// Connections that exist from the start. The providers github, weather and registry are built in. Any other name
+    /// adds a provider, which uses OAuth 2 unless STRATEGY is header, basic_auth or aws_sigv4. A built-in name with
+    /// STRATEGY replaces that provider
     #[arg(value_name = "WORKSPACE:PROVIDER[=STRATEGY]", value_parser = pair)]
     connections: Vec<Pair>,
     /// The port on 127.0.0.1 [default: any free port]

@@ -14,7 +14,8 @@ pub(crate) fn note(text: impl fmt::Display) {
 /// U+FEFF in UTF-8. Some programs on Windows write it before their first line.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Reads the next line, without a byte order mark at its start. Returns `None` at the end of the input, and
+/// Reads the next line, without a byte order mark at its start. Returns `None` at the end of the input or if it cannot
+/// be read, and
 /// `Some(Err(..))` with the reason if the line is too long or is not UTF-8.
 pub(crate) fn read(input: impl BufRead) -> Option<Result<String, String>> {
     let mut line = Vec::new();

@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-/// The maximum number of values in a line.
+/// The maximum number of values in a line, of which each comma, colon and opening bracket outside of strings counts as
+/// one.
 const MAX_VALUES: usize = 200_000;
 /// The deepest nesting that `serde_json` parses.
 const MAX_DEPTH: usize = 127;
@@ -24,7 +25,7 @@ impl Scan {
     pub(super) fn of(text: &str) -> Self {
         let mut scan = Self::default();
         let brackets = text.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
-        // Most lines are too short to exceed a limit, so they are not scanned.
+        // Most lines are too short and have too few brackets to exceed a limit, so they are not scanned.
         if text.len() <= MAX_VALUES && brackets.count() <= MAX_DEPTH {
             return scan;
         }
@@ -63,7 +64,9 @@ impl Scan {
         if self.deepest > MAX_DEPTH {
             Err("values must not be nested more than 127 deep")
         } else if self.values > MAX_VALUES {
-            Err("a line must not have more than 200,000 values")
+            Err(
+                "a line must not have more than 200,000 values; each comma, colon and opening bracket counts as one",
+            )
         } else {
             Ok(())
         }

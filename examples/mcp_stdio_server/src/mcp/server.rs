@@ -1,8 +1,8 @@
 //! The threads of the server: one reads stdin, others run tools.
 //!
 //! A thread that has read a call hands reading over to another thread, and then runs the call itself (the
-//! *leader/followers* pattern). A slow call therefore delays no other message. Unless too many calls are running, a call
-//! starts at once, on the thread that has read it.
+//! *leader/followers* pattern). A slow call therefore delays no other message. Unless too many calls are running, a
+//! call starts at once, on the thread that has read it or, for the further calls of a batch, on other threads.
 
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

@@ -21,7 +21,7 @@ use crate::mcp::{Call, Page, Problem, Visit, lock};
 const MAX_WAIT: Duration = Duration::from_secs(45);
 /// A gateway forgets a connection request after 10 minutes.
 const MAX_REQUEST: Duration = Duration::from_secs(600);
-/// The pause between polls. Some gateways allow a host only 60 polls a minute.
+/// The pause between polls. Some gateways allow a workspace only 60 token requests a minute, and a poll can send one.
 const INTERVAL: Duration = Duration::from_secs(3);
 /// The interval at which a waiting call checks for the end of the request and for its own cancellation.
 const STEP: Duration = Duration::from_millis(20);
@@ -217,7 +217,8 @@ impl Request {
         Some(outcome)
     }
 
-    /// Polls the gateway until the connection's status is final, and then ends the request.
+    /// Polls the gateway until the connection's status is final, a poll fails for good, or 10 minutes have passed. Then
+    /// ends the request.
     fn watch(&self, client: &NexusClient, listener: &ConsentListener, account: &Account) {
         let options = WaitOptions::default().interval(INTERVAL);
         let options = options.timeout(MAX_REQUEST).consent(listener);

@@ -6,7 +6,8 @@ use nexus_sdk::http::{HeaderMap, HeaderName, StatusCode};
 /// The maximum number of characters that the model gets from a response that is an error or is not the expected JSON.
 const MAX_SHOWN: usize = 2000;
 
-/// Returns the body of a response with a status from 200 to 299. Explains any other response.
+/// Returns the body of a response with a status from 200 to 299, or describes a body that is empty or is not UTF-8.
+/// Explains any other response.
 pub(super) fn read(status: u16, headers: &HeaderMap, body: Vec<u8>) -> Result<String, String> {
     let size = body.len();
     let text = String::from_utf8(body).unwrap_or_else(|_| {

@@ -16,7 +16,7 @@ use support::{Goal, Pair, Report, Unit, nanos, per_call, quantile};
 const FLOOR: &str = "NEXUS_BENCH_FLOOR";
 /// The number of calls in a block. Blocks of the floor and of the example alternate.
 const BLOCK: u64 = 100;
-/// The number of calls that are under way at a time when the throughput is measured.
+/// The number of calls that are under way at once during the measurement of the throughput.
 const WINDOW: u64 = 32;
 const PING: &str = r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#;
 

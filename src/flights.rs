@@ -11,9 +11,9 @@
 //! A caller with a cache first looks for a token there. A caller that finds no token, or has no cache, joins the
 //! flight for its tenant or connection, or starts a flight if there is none ([`table`]), and waits. Before the flight
 //! wakes its callers, it puts its token into the cache of the caller that started it. Each caller with another cache
-//! puts the token there itself. Of the callers that need a stale token (a token that is about to expire), one asks the
-//! gateway, and the others use the token. After a 401, the gateway is asked about the refused token. After further 401s, it
-//! is asked again after 2 s at the earliest, and then at most once in 30 s.
+//! puts the token there itself. If a cached token is stale (about to expire), one caller in 5 s asks the gateway, and
+//! the others use the token. After a 401, the gateway is asked about the refused token. After further 401s, it is asked
+//! again after 2 s at the earliest, and then at most once in 30 s.
 
 mod call;
 mod table;
@@ -189,8 +189,9 @@ impl Flights {
         }
     }
 
-    /// Returns the time until which a caller waits that has a stale token, or the 401 of an agent's request: at most 1 s
-    /// from now, and at most halfway to the caller's deadline, so that time is left for the request or its response.
+    /// Returns the deadline of the wait for a newer token, for a caller with a stale token, and for an agent's request
+    /// that got a 401: at most 1 s from now, and at most halfway to the caller's own deadline, so that time is left for
+    /// the request or its response.
     pub(crate) fn stale_deadline(&self, deadline: Deadline) -> Deadline {
         let left = deadline.left().unwrap_or_default();
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))

@@ -24,7 +24,7 @@ const FRAMING: &str = "host content-length transfer-encoding connection keep-ali
 /// The base64 alphabet (RFC 4648 section 4).
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Returns the header that carries a credential, or an error if no header can carry it. `Debug` does not show the
+/// Returns the header that carries a credential, or an error if this header cannot carry it. `Debug` does not show the
 /// value.
 pub(crate) fn of_credential(
     name: &str,
@@ -91,7 +91,8 @@ pub(crate) fn can_carry(name: &HeaderName, value: &HeaderValue) -> bool {
 ///
 /// # Errors
 ///
-/// `invalid_input` for a header that cannot be sent, or that frames the request.
+/// `invalid_input` for a header that cannot be sent, for a header that frames the request (except `Content-Length`),
+/// and for too many headers.
 pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
     let number = headers.len().saturating_add(1);
     // The name is not shown, because the caller may have passed a secret value as the name.

@@ -41,7 +41,8 @@ const STYLES: [(char, &str, bool); 19] = [
     ('%', " \"#%/<>?[\\]^`{|}", true),
     ('+', " !\"#$%&'()+,/:;<=>?@[\\]^`{|}~", true),
     ('&', "&<>\"'", false),
-    // The defaults of Go, Handlebars and Mustache.
+    // The defaults of Go, Handlebars and Mustache, except that Go escapes `"` and Mustache escapes `'` as a decimal
+    // number.
     ('&', "&<>\"'+", false),
     (';', "&<>\"'`=", false),
     (';', "&<>\"'`=/", false),
@@ -68,8 +69,8 @@ fn escape(how: char, c: char) -> String {
     }
 }
 
-/// Returns the text as it is, and escaped in the styles with these ways to escape a character, with hexadecimal digits in
-/// upper and in lower case.
+/// Returns the text as it is, and escaped in each of the `STYLES` whose way to escape is in `ways`, once with
+/// upper-case and once with lower-case hexadecimal digits.
 fn escaped(text: &str, ways: &str) -> BTreeSet<String> {
     let mut all = BTreeSet::from([text.to_owned()]);
     let styles = STYLES.into_iter().filter(|(how, ..)| ways.contains(*how));

@@ -3,7 +3,7 @@
 //! 1. [`client`](crate::client) has one short method for each operation of the gateway.
 //! 2. [`fetch`](crate::fetch) sends one authenticated request, with its redirects, retries and replay after a 401.
 //! 3. [`cache`](crate::cache) holds the tokens, and the time until which each may be used.
-//! 4. [`flights`](crate::flights) makes the calls that can refresh a token: at most one at a time for each connection.
+//! 4. [`flights`](crate::flights) makes the calls that can refresh a token, one at a time for each tenant or unknown id.
 //! 5. [`gateway`](crate::gateway) sends requests to the gateway, with retries. `error::meaning` says what its errors mean.
 //! 6. [`transport`](crate::transport) sends all requests: those to the gateway, and those of fetches and agents.
 //! 7. [`token`](crate::token), `connection`, `wait`, `session`, `providers` and `capture` are the gateway's vocabulary.

@@ -63,9 +63,9 @@
 //!
 //! # Blocking, time and threads
 //!
-//! Every method that sends a request blocks the calling thread, and its documentation states for how long. By default, the
-//! requests of an [authenticated agent](NexusClient::authenticated_agent) have no limit for the whole request, so that
-//! bodies can stream.
+//! Every method that sends a request blocks the calling thread, and its documentation or that of its type states for
+//! how long. By default, the requests of an [authenticated agent](NexusClient::authenticated_agent) have no limit for
+//! the whole request, so that bodies can stream.
 //!
 //! All types are `Send`, and all but [`WaitOptions`] are `Sync`. A clone of a [`NexusClient`] or a [`TokenCache`] is a handle
 //! to the same client or cache. So that the first tool call of a server does not wait for a token, call

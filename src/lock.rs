@@ -26,7 +26,7 @@ pub(crate) const MIN_ATTEMPT: Duration = Duration::from_secs(40);
 /// connecting, and a gateway gives up after 30 s.
 const OVERDUE: Duration = Duration::from_secs(10);
 
-/// The time for which a flight waits on after the holder's turn and `OVERDUE`.
+/// A flight waits for the lock for the length of its own turn, plus `OVERDUE`, plus this time.
 const SPARE: Duration = Duration::from_secs(5);
 /// The shortest wait before a flight goes on without the lock of a holder that seems stopped. A new holder seems stopped
 /// until it has written the end of its turn, a moment after it gets the lock. A wall clock that is set forward makes every
@@ -87,9 +87,9 @@ pub trait RefreshLock: Send + Sync {
     /// or the connection id. The hash stays the same in every version of this crate. Processes that reach one gateway
     /// by different URLs get different keys.
     ///
-    /// `lease` is the longest time for which the client keeps the guard, which is the time limit of one attempt: 40 s
-    /// with the default options. Only an attempt that is slow in several phases, such as the lookup of the gateway's
-    /// name and the response, takes longer. A lock that expires by itself should outlast `lease` by a few seconds.
+    /// `lease` is the time limit of the attempt during which the client keeps the guard: 40 s with the default options.
+    /// Only an attempt that is slow in several phases, such as the lookup of the gateway's name and the response, takes
+    /// longer. A lock that expires by itself should outlast `lease` by a few seconds.
     ///
     /// After `None`, the client asks again, with pauses of 1 to 25 ms, until it has waited for `lease` plus 15 s, which is
     /// 55 s with the default options. Its callers then get `timeout`. If the client is dropped or drained, they get it at
@@ -280,7 +280,7 @@ fn open(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
         dirs.recursive(true).create(dir)?;
     }
-    // Opening a FIFO for writing alone would block, if one has just replaced the file.
+    // If a FIFO has just replaced the file, opening it only for writing would block, so it is opened for reading, too.
     file.read(true).write(true).create(true).truncate(false);
     // In a sandbox, the user's files may be read-only. Such a file can still be locked.
     let read_only = |error| File::open(path).map_err(|_| error);

@@ -12,8 +12,8 @@ const TARGET: &str = "nexus_sdk";
 /// The environment variable `NEXUS_LOG` (`off`, `warn`, `info`, `debug`) overrides the
 /// program's setting. With the feature `log`, lines go to the `log` facade under the target `nexus_sdk`.
 /// The program's logger then selects the lines, unless the level is [`Off`](Self::Off). A logger that
-/// panics loses the line, but the call continues. While no logger is set (the facade's maximum level is off),
-/// lines go to stderr.
+/// panics loses the line, but the call continues. While the facade's maximum level is off, as it is before the program
+/// sets up a logger, lines go to stderr.
 ///
 /// No line contains a token, a key, a request's body or a URL's query. A line may repeat a gateway's
 /// error message. ureq also logs to the facade: at the trace level it writes everything that is sent
@@ -35,7 +35,7 @@ pub enum LogLevel {
     Warn,
     /// A rare event: the upstream refuses a cached token with 401.
     Info,
-    /// Details, such as every attempt of a request to the gateway, with its status and duration.
+    /// Details, such as every attempt of a request to the gateway, with its status or error code, and its duration.
     Debug,
 }
 

@@ -168,12 +168,13 @@ impl NexusClientOptions {
 
     /// Sets the ureq agent for all requests, for example to use TLS roots, a client certificate or a proxy of your own.
     ///
-    /// The SDK overrides some of your agent's settings for each request. It turns off ureq's redirects, allows any
-    /// method, and bypasses the proxy for loopback addresses. Except for requests of an authenticated agent, it also
-    /// accepts any status and limits the time of each phase. Your agent's own limits hold where they are shorter, and its
-    /// limit for connecting replaces the SDK's 8 s. Requests that may refresh a token connect anew and ignore your
-    /// agent's timeouts. The rest of your agent's settings apply, including the `User-Agent`. An authenticated agent has
-    /// only some of your agent's settings: see [`authenticated_agent`](crate::NexusClient::authenticated_agent).
+    /// The SDK overrides some of your agent's settings for each request. It turns off ureq's redirects, allows
+    /// non-standard methods, and bypasses the proxy for loopback addresses. Except for requests of an authenticated
+    /// agent, it also accepts any status and limits the time of each phase. Your agent's own limits hold where they are
+    /// shorter, and its limit for connecting replaces the SDK's 8 s. Requests that may refresh a token connect anew and
+    /// ignore your agent's timeouts. The rest of your agent's settings apply, including the `User-Agent`. An
+    /// authenticated agent has only some of your agent's settings: see
+    /// [`authenticated_agent`](crate::NexusClient::authenticated_agent).
     ///
     /// If any crate in the program enables ureq's feature `cookies`, your agent stores the cookies of all responses and
     /// sends them with the requests of all workspaces. The SDK's own agent never sends such a cookie. Disable
@@ -247,8 +248,8 @@ impl NexusClientOptions {
         self
     }
 
-    /// Sets the least severe level that is logged. Default [`LogLevel::Warn`]. The environment variable `NEXUS_LOG`
-    /// overrides this option.
+    /// Sets the least severe level that is written to stderr. ([`LogLevel`] says what applies with the feature `log`.)
+    /// Default [`LogLevel::Warn`]. The environment variable `NEXUS_LOG` overrides this option.
     ///
     /// ```
     /// use nexus_sdk::{LogLevel, NexusClient, NexusClientOptions};
@@ -302,8 +303,8 @@ impl NexusClientOptions {
         self
     }
 
-    /// Sets the directory for the lock files, as an absolute path. A process locks such a file while it refreshes a
-    /// token.
+    /// Sets the directory for the lock files, as an absolute path. A process locks one of these files during each
+    /// request that may refresh a token.
     ///
     /// The default is `.local/state/nexus/locks` in the user's home directory, on every system. The environment variable
     /// `NEXUS_LOCK_DIR` sets another directory, and this option overrides both. [`refreshes`](crate::refreshes) says which
@@ -312,9 +313,9 @@ impl NexusClientOptions {
     /// If the directory cannot be used, or its file system has no locks, requests are sent without a lock. Of several such
     /// requests in a row, only the first logs a warning.
     ///
-    /// Missing directories are created, on Unix with mode 0700. There is one empty file for each workspace and provider, and
-    /// for each connection id that a client uses without having requested the connection. Files are never removed. Delete
-    /// files only while no process uses the directory.
+    /// Missing directories are created, on Unix with mode 0700. For each gateway URL, there is one empty file for each
+    /// workspace and provider, and for each connection id that a client uses without having requested the connection.
+    /// Files are never removed. Delete files only while no process uses the directory.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};

@@ -57,7 +57,7 @@ pub(crate) struct Transport {
     proxies: Option<Proxies>,
     /// The client's timeout, which is in the settings of the SDK's own agent.
     timeout: Duration,
-    /// True once a response has arrived, so that a connection may be a pooled one.
+    /// True once `send` has had a response, so that a connection may be a pooled one.
     has_responded: AtomicBool,
     suspensions: Suspensions,
 }
@@ -119,8 +119,8 @@ impl Transport {
         }
     }
 
-    /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. Each
-    /// phase of the request has its own limit, of about that time or less: see
+    /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. The limit
+    /// of each phase of the request is about the time left until the deadline, or less: see
     /// [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
     ///
     /// A request that may refresh a token connects anew, because a pooled connection may have died unnoticed. Other

@@ -18,7 +18,8 @@ const PROVIDER: &str = "PROVIDER";
 const SCHEMA: &str = "SCHEMA_URL";
 const LOCKS: &str = "NEXUS_LOCK_DIR";
 
-/// The longest wait for a token refresh, at the end of the script or after a signal.
+/// The longest wait for a token refresh, at the end of the script or after a signal. On Windows, dropping the client
+/// then waits for up to 5 s more.
 const MAX_DRAIN: Duration = Duration::from_secs(5);
 
 /// The reason why the API returned no schema.

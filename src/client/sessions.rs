@@ -19,7 +19,7 @@ impl NexusClient {
     /// these requests on to its broker yet. An operator has to register the agent first, with `POST /admin/v1/agents`.
     ///
     /// If the session's `token_type` is `bearer`, its token is normally the connection's own token. Such a token has all
-    /// scopes of the connection, and works until it expires, even if the session ends earlier.
+    /// scopes of the connection, and can still work after the session has been closed or has expired.
     ///
     /// Blocks for at most the client's timeout (30 s) for each attempt. The request may [refresh](crate::refreshes) the
     /// connection's token, so it waits its turn, and continues after its caller has timed out. The session

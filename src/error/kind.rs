@@ -31,7 +31,7 @@
 /// | `invalid_api_key` (403) | the gateway and its broker have different keys | ask the operator to fix it |
 /// | `unauthorized`, `http_401` | the gateway does not accept the API key | correct `api_key` |
 /// | `http_429` | too many requests for this workspace, or from this machine | wait for [`retry_after`](super::NexusError::retry_after) |
-/// | `http_404` | the gateway does not have this path | check `gateway_url`; resolving needs version 0.3 or later |
+/// | `http_404` | the gateway does not have this path, or has version 0.2 and does not know the connection's id | check `gateway_url` and the id; resolving needs version 0.3 or later |
 /// | `schema_not_found`, `unsupported_auth_type` | the provider does not accept credentials that a user enters in a form | let the user consent in a browser |
 /// | `missing_credential`, `credentials_rejected`, `invalid_base_url` | the credential that was entered is incomplete or wrong | enter it again |
 /// | `provider_not_validatable`, `validation_unreachable` | the gateway could not check the credential | try again later, or ask the operator |

@@ -21,15 +21,17 @@ pub(crate) enum Next {
     Reconnect,
     /// The gateway has refused for good. A token that is still good is not used any more.
     Final,
-    /// The same call is likely to fail again, but a token that is still good is used until it expires, and a wait goes
-    /// on. The error may come from a proxy in front of the gateway, or from the broker behind it.
+    /// The same call is likely to fail again, but a token that is still good is used until it expires. A wait goes on
+    /// if the error is about a response with an error status. The error may come from a proxy in front of the gateway,
+    /// or from the broker behind it.
     Unclear,
 }
 
 const AGAIN: &str = "let the user connect the provider again";
 const CONNECT: &str = "let the user connect the provider, and check the case of its name";
 const ID: &str = "check the connection's id, and the workspace if you passed one";
-const WAITS: &str = "the user has not consented yet, or a newer connection has replaced this one";
+const WAITS: &str =
+    "the user has not consented, or the connection has expired or was replaced by a newer one";
 const TRY_LATER: &str = "the provider may be down for a moment, so try again later; if the user has to connect again, the \
     next call says so";
 const TOKEN: &str = "call get_token_by_connection_id to learn the connection's status";
@@ -44,8 +46,9 @@ const RETURN_URL: &str = "the gateway may not allow this return_url; ask its ope
 /// it), and the advice to append to the message.
 pub(crate) type Meaning = (Next, &'static str, &'static str);
 
-/// Returns the meaning of an error response. Without a code of the gateway's, `code` is `http_<status>`. `broker` is the
-/// status of the broker behind the gateway, if the error states it.
+/// Returns the meaning of an error response. `code` is the gateway's code, `http_<status>` if the gateway sent none, or
+/// a code of the SDK with the status 0. `broker` is the status of the broker behind the gateway, if the error states
+/// it.
 ///
 /// The last rows are the rule for all other errors: a 4xx status with a code is the gateway's own word, and final. A bare
 /// status may come from a proxy, or from an old gateway for a connection that waits for consent.

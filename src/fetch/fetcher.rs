@@ -31,10 +31,10 @@ use crate::url;
 ///   `unsupported_strategy`
 /// - `host_not_allowed` for a URL or a redirect that neither [`base_url`](Self::base_url) nor
 ///   [`allow_hosts`](Self::allow_hosts) allows
-/// - `invalid_input` for a URL, an option or a proxy that cannot be used
+/// - `invalid_input` for a blank workspace or provider, and for a URL, an option or a proxy that cannot be used
 /// - `insecure_url` for plain http that the client does not allow, a redirect from https to http, or a redirect that
 ///   would disclose the credential
-/// - `invalid_response` for a redirect to something that is not a URL
+/// - `invalid_response` for a redirect whose target is not a usable http or https URL
 /// - `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`
 /// - `max_retries_exceeded` for a network failure after the retries of a [`retry_policy`](FetchOptions::retry_policy), and
 ///   for a request for a token after the retries of the client's policy

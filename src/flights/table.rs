@@ -1,4 +1,5 @@
-//! The flights that are running: at most one for each connection, and a limited number in all.
+//! The flights that are running: at most one for each key (a workspace and provider, or a connection id), and a limited
+//! number for each provider and in all.
 
 use std::sync::{Arc, OnceLock};
 

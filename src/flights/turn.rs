@@ -13,7 +13,7 @@ use crate::lock::{self, ProcessLock};
 /// # Errors
 ///
 /// `timeout` if the wait for the lock takes too long, or if the client is dropped or drained during the wait.
-/// `request_failed` without free file descriptors or memory.
+/// `request_failed` if no file descriptor or memory is free.
 pub(super) fn acquire(
     lock: Option<&ProcessLock>,
     key: &Key,

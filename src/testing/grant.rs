@@ -67,8 +67,8 @@ impl Grant {
         credential
     }
 
-    /// Exchanges a refresh token for the next token. A refresh token that was used before might be stolen, so the grant
-    /// ends (RFC 9700 section 4.14.2).
+    /// Exchanges a refresh token for the next token. A refresh token that the provider no longer accepts might be
+    /// stolen, so the grant ends (RFC 9700 section 4.14.2).
     pub(super) fn refresh(&mut self, token: &str, now: u64) -> Result<Credential, Refused> {
         if self.ended || self.refresh_token.as_deref() != Some(token) {
             self.end();

@@ -57,8 +57,8 @@
 //! # Agent sessions
 //!
 //! A broker of version 0.4 serves agents and their sessions, but no gateway does so yet. `DevGateway` behaves like that
-//! broker. The token of a session is the connection's own access token, so it works until it expires, even if the
-//! session ends earlier. A session ends when it is closed, when `DELETE` revokes its connection, or after its
+//! broker. The token of a session is the connection's own access token, so it can still work after the session has been
+//! closed or has expired. A session ends when it is closed, when `DELETE` revokes its connection, or after its
 //! `ttl_seconds` (default 15 minutes) by the gateway's clock. Sessions on behalf of a user do not exist: `POST
 //! /v1/agent-sessions/obo` gets 405. The most important errors are:
 //!

@@ -67,8 +67,8 @@ impl loopback::Service for Service {
     }
 }
 
-/// Returns whether the request names a host of this machine. A web page can give its own host name the address of this
-/// machine, and could then read the responses (DNS rebinding).
+/// Returns whether the request names a host of this machine, or no host. A web page can give its own host name the
+/// address of this machine, and could then read the responses (DNS rebinding).
 fn is_for_loopback(request: &ReceivedRequest) -> bool {
     let Some(host) = request.headers.get(HOST) else {
         return true;
@@ -120,7 +120,7 @@ fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
 }
 
 /// Gateway 0.2 has no resolve, no revocation and no sessions. Its error responses to token and refresh calls have no
-/// body.
+/// body, except the 401 for a wrong API key.
 fn v0_2(call: &Call<'_>, path: &[&str]) -> Outcome {
     let response = all_versions(call, path);
     match path {

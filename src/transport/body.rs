@@ -20,7 +20,8 @@ pub(crate) struct Response {
 const MAX_REFUSAL: u64 = 64 << 10;
 
 /// Reads a response to its end. A body of more than `max` bytes is an error. If the gateway has refused a call
-/// (`is_call`), the status counts, and the body is read as far as possible.
+/// (`is_call`), the status counts, and a body that is longer than `MAX_REFUSAL` or breaks off is cut short without an
+/// error.
 pub(super) fn read(
     response: http::Response<Body>,
     deadline: Deadline,

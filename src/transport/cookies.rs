@@ -1,8 +1,9 @@
 //! Keeps the cookies of one tenant from the requests of another.
 //!
 //! If any crate in the program enables ureq's feature `cookies`, every agent has a cookie jar that no setting turns off.
-//! One tenant's session cookie would then be sent with another tenant's request. Each request therefore gets an agent
-//! that no other request is using, with an empty jar. Without the feature, there is one agent.
+//! One tenant's session cookie would then be sent with another tenant's request. Unless the caller has set an agent,
+//! each request therefore gets an agent that no other request is using, with an empty jar. Without the feature, there
+//! is one agent.
 
 use parking_lot::Mutex;
 use ureq::http::{Request, Response};

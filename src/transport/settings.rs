@@ -5,8 +5,9 @@ use std::time::Duration;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::{AgentScope, HttpCrateScope};
 
-/// The longest time for connecting, including TLS and the proxy. If the first of several addresses does not respond, ureq
-/// spends more than half of this time on it.
+/// The longest time for connecting, including TLS and the proxy, unless the caller's own agent has a limit. (In an
+/// authenticated agent, connecting may take the client's timeout.) If the first of several addresses does not respond,
+/// ureq spends more than half of this time on it.
 const MAX_CONNECT: Duration = Duration::from_secs(8);
 /// The size of each of ureq's two buffers for a connection, in bytes. ureq clears both for each connection, and its
 /// default is 128 KiB. One buffer holds the head of a request, and the other the head of a response, each of up to 64 KiB.
@@ -14,8 +15,8 @@ const BUFFER: usize = 72 * 1024;
 
 pub(super) type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;
 
-/// The time limits of a request's phases. ureq checks each phase by itself. Its limit for a whole request would start a
-/// thread for each request, even on a pooled connection.
+/// The time limits of a request's phases. ureq checks the limit of each phase separately. Its limit for a whole request
+/// would start a thread for each request, even on a pooled connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limits {
     connect: Duration,

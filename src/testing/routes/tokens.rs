@@ -1,4 +1,5 @@
-//! The paths that return a credential or its status. All of them can refresh the credential.
+//! The paths that return a credential or its status. All of them can refresh the credential, but with `like_v0_2` only
+//! the refresh call does.
 
 use serde_json::{Map, Value, json};
 
@@ -12,7 +13,7 @@ use crate::testing::received::GET;
 use crate::testing::response::{Outcome, Response};
 use crate::testing::service::Service;
 
-/// A gateway infers the status from a token call, so it reports every refusal as `failed`.
+/// A gateway infers the status from a token call, so it reports every 4xx of that call as `failed`.
 pub(super) fn check_connection(call: &Call<'_>, id: &str) -> Outcome {
     call.request.allow(GET)?;
     if call.has_fault(&Fault::BrokerDown) {

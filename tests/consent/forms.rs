@@ -312,7 +312,7 @@ fn a_page_waits_longer_than_half_open_connections_delay_a_response() {
     let longest: u64 = between(&page.html, "AbortSignal.timeout(", ")")
         .parse()
         .unwrap();
-    let _half_open = half_open(&form);
+    half_open(&form);
     let (challenge, proof) = pair(&page);
     let start = Instant::now();
     let proved = get(&format!("{form}?challenge={challenge}"));

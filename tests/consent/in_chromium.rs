@@ -266,7 +266,7 @@ fn half_open_connections_do_not_stop_the_form() {
     let open = OpenForm::new();
     let browser = &open.browser;
     open.enter("right");
-    let _half_open = half_open(&open.form);
+    half_open(&open.form);
     browser.press(ENTER);
     browser.wait_for("Connected");
 }

@@ -51,7 +51,8 @@ const STYLES: [(char, &str, bool); 19] = [
 ];
 
 /// Escapes a character in the way that `how` names: `%` for URLs, `+` for forms, `\` for JSON, `u` for JSON as a number, `#`
-/// for HTML as a decimal number, and `x` for HTML as a hexadecimal number. `&` and `;` are `#` and `x`, but prefer HTML's names.
+/// for HTML as a decimal number, and `x` for HTML as a hexadecimal number. `&` and `;` escape as `#` and `x` do, but
+/// use HTML's names where they know them, such as `&lt;`.
 fn escape(how: char, c: char) -> String {
     let unit = |unit| format!("\\u{unit:04X}");
     match (how, c) {

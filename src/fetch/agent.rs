@@ -75,8 +75,8 @@ impl Middleware for Injector {
             Err(error) => matches!(error, ureq::Error::StatusCode(401)),
         };
         if is_401 && source == Source::Cache {
-            // The body may be a stream, so only the next request is sent with the new token. The time limits of the
-            // response's body go on meanwhile, so the wait is short.
+            // The body may be a stream, so only the next request is sent with the new token. Meanwhile, the time limits of
+            // the response's body keep running, so the wait is short.
             let deadline = client.flights.stale_deadline(client.gateway.longest_call());
             let _ = self.0.replacement(&token, deadline);
         }

@@ -29,9 +29,10 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Returns the limits of a request. Each phase may take all the time that is left, but connecting at most 8 s. A limit
-    /// of the caller's `own` agent replaces such a limit, unless it exceeds the time that is left. The other phases are a
-    /// 32nd longer than a single read or write, so that ureq rarely repeats the system call that sets a socket's time limit.
+    /// Returns the limits of a request. Each phase may take all the time that is left, but connecting at most 8 s. A
+    /// shorter limit of the caller's `own` agent replaces the limit of a phase. The agent's limit for connecting
+    /// replaces the 8 s even if it is longer, but never exceeds the time that is left. The other phases are a 32nd
+    /// longer than a single read or write, so that ureq rarely repeats the system call that sets a socket's time limit.
     pub(super) fn within(left: Duration, own: Option<&Config>) -> Self {
         let phase = left.saturating_add(left.div_f64(32.0));
         let phases = own.map(Config::timeouts).unwrap_or_default();

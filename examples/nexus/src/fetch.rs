@@ -134,8 +134,8 @@ impl Fetch {
     }
 }
 
-/// Returns the headers of the arguments and of the files that the arguments name. A file keeps secrets out of the command
-/// line, which other users can read.
+/// Returns the headers from the arguments and from the files that the arguments name. A file keeps secrets out of the
+/// command line, which other users can read.
 fn headers(arguments: &[String]) -> Result<Vec<(String, String)>, Stop> {
     let mut lines = Vec::new();
     for argument in arguments {

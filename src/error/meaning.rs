@@ -30,7 +30,7 @@ pub(crate) enum Next {
 const AGAIN: &str = "let the user connect the provider again";
 const CONNECT: &str = "let the user connect the provider, and check the case of its name";
 const ID: &str = "check the connection's id, and the workspace if you passed one";
-const WAITS: &str = "the user has not consented, or the connection has expired or was replaced";
+const WAITS: &str = "the user has not consented yet, or a newer connection has replaced this one";
 const TRY_LATER: &str = "the provider may be down for a moment, so try again later; if the user has to connect again, the \
     next call says so";
 const TOKEN: &str = "call get_token_by_connection_id to learn the connection's status";

@@ -254,7 +254,7 @@ impl NexusClientOptions {
     /// ```
     /// use nexus_sdk::{LogLevel, NexusClient, NexusClientOptions};
     ///
-    /// // By default, a gateway at plain http on another machine is a warning on stderr.
+    /// // By default, a gateway at plain http on another machine causes a warning on stderr.
     /// let options = NexusClientOptions::new("http://nexus.example.com").log_level(LogLevel::Off);
     /// let client = NexusClient::new(options)?;
     /// # Ok::<(), nexus_sdk::NexusError>(())

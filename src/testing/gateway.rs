@@ -323,11 +323,13 @@ mod tests {
         }
         let service = Arc::clone(&gateway.service);
         drop(gateway);
-        // The threads end because their connections are closed.
+        // The threads end because their connections are closed. Under Wine, a thread that reads ends once its client closes
+        // the connection too.
+        let clients = (!cfg!(windows)).then_some((delayed, idle));
         while Arc::strong_count(&service) > 1 {
             thread::yield_now();
         }
-        drop((delayed, idle));
+        drop(clients);
         Ok(())
     }
 }

@@ -167,7 +167,8 @@ impl Gateway {
         Deadline::after(self.policy.longest_call(self.timeout))
     }
 
-    /// Returns the time limit of an attempt that may refresh a token, which is the longest turn of its lock.
+    /// Returns the time limit of an attempt that may refresh a token. It is also the lease of the lock that the attempt
+    /// holds.
     pub(crate) fn longest_turn(&self) -> Duration {
         self.timeout.max(MIN_ATTEMPT)
     }

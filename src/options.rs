@@ -227,8 +227,9 @@ impl NexusClientOptions {
 
     /// Sets whether credentials may be sent over plain http to other machines. Default `false`.
     ///
-    /// Loopback addresses are always allowed. By default, a fetch of any other `http` URL fails with `insecure_url`.
-    /// For a gateway at such a URL, the client only logs a warning, because the URL comes from your configuration.
+    /// `localhost` and loopback addresses are always allowed. By default, a fetch of any other `http` URL fails with
+    /// `insecure_url`. For a gateway at such a URL, the client only logs a warning, because the URL comes from your
+    /// configuration.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};

@@ -31,13 +31,14 @@
 /// | `invalid_api_key` (403) | the gateway and its broker have different keys | ask the operator to fix it |
 /// | `unauthorized`, `http_401` | the gateway does not accept the API key | correct `api_key` |
 /// | `http_429` | too many requests for this workspace, or from this machine | wait for [`retry_after`](super::NexusError::retry_after) |
-/// | `http_404` | the gateway does not have this path, or has version 0.2 and does not know the connection's id | check `gateway_url` and the id; resolving needs version 0.3 or later |
+/// | `http_404` | the gateway does not have this path, or it is version 0.2 and does not know the connection's id | check `gateway_url` and the id; resolving needs version 0.3 or later |
 /// | `schema_not_found`, `unsupported_auth_type` | the provider does not accept credentials that a user enters in a form | let the user consent in a browser |
 /// | `missing_credential`, `credentials_rejected`, `invalid_base_url` | the credential that was entered is incomplete or wrong | enter it again |
 /// | `provider_not_validatable`, `validation_unreachable` | the gateway could not check the credential | try again later, or ask the operator |
 /// | `sessions_not_supported` | the gateway has no agent sessions, and no released gateway has | ask the operator for a gateway that passes these requests on to its broker |
 /// | `session_not_found`, `agent_not_found`, `agent_inactive` | the session or agent does not exist, or is switched off | correct the id, or ask the operator |
-/// | `scope_not_allowed`, `scope_not_granted`, `scope_not_permitted_for_agent`, `user_not_authorized_for_scope` | one of the scopes is not allowed for the agent or the user | ask for fewer scopes |
+/// | `scope_not_allowed`, `scope_not_permitted_for_agent`, `user_not_authorized_for_scope` | one of the scopes is not allowed for the agent or the user | ask for fewer scopes |
+/// | `scope_not_granted` | the connection was not requested with one of the scopes | ask for fewer scopes, or request a new connection with that scope |
 /// | `invalid_scope`, `missing_scopes`, `missing_agent_id`, `missing_connection_selector`, `invalid_ttl` | the request for a session is incomplete or invalid | correct the request |
 /// | `unsupported_agent_session_provider` | the provider does not support agent sessions | use another provider |
 /// | `provider_mismatch` | the connection belongs to another provider | name the connection by its id alone, or by its workspace and its own provider |

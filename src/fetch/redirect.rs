@@ -40,8 +40,8 @@ impl Hop<'_> {
     /// # Errors
     ///
     /// `invalid_response` if the target is not a usable URL. `insecure_url` if the redirect goes from https to http.
-    /// Also `insecure_url` if a redirect (this one or an earlier one) has led to another origin, the URL of the call
-    /// carries the credential, and the target contains it.
+    /// Also `insecure_url` if this redirect or an earlier one has led to another origin, the URL of the call carries a
+    /// credential of at least 8 bytes, and the target contains it.
     pub(crate) fn redirect(
         &mut self,
         status: u16,

@@ -63,8 +63,8 @@
 //!
 //! # Blocking, time and threads
 //!
-//! Every method that sends a request blocks the calling thread, and its documentation or that of its type states for
-//! how long. By default, the requests of an [authenticated agent](NexusClient::authenticated_agent) have no limit for
+//! Every method that sends a request blocks the calling thread. The documentation of the method, or of its type, states
+//! for how long. By default, the requests of an [authenticated agent](NexusClient::authenticated_agent) have no limit for
 //! the whole request, so that bodies can stream.
 //!
 //! All types are `Send`, and all but [`WaitOptions`] are `Sync`. A clone of a [`NexusClient`] or a [`TokenCache`] is a handle

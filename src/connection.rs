@@ -189,11 +189,9 @@ pub(crate) fn owned<S: AsRef<str>>(strings: impl IntoIterator<Item = S>) -> Vec<
 
 /// Refuses an address that a program must not hand to a browser or show on a terminal.
 fn check_page(auth_url: &str) -> Result<()> {
-    let starts = |scheme: &str| {
-        let start = auth_url.get(..scheme.len()).unwrap_or_default();
-        start.eq_ignore_ascii_case(scheme)
-    };
-    let is_page = starts("https://") || starts("http://");
+    let scheme = auth_url.split_once("://").map(|(scheme, _)| scheme);
+    let scheme = scheme.map(str::to_ascii_lowercase);
+    let is_page = matches!(scheme.as_deref(), Some("https" | "http"));
     if is_page && !auth_url.contains(is_unsafe_to_show) {
         return Ok(());
     }

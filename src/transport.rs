@@ -52,7 +52,7 @@ impl Outgoing<'_> {
 
 pub(crate) struct Transport {
     agents: Agents,
-    has_callers_agent: bool,
+    pub(crate) has_callers_agent: bool,
     /// The proxies in the environment. `None` if the caller's own agent does not use them.
     proxies: Option<Proxies>,
     /// The client's timeout, which is in the settings of the SDK's own agent.
@@ -76,7 +76,10 @@ impl Transport {
             Proxies::read(value, log)
         };
         let Some(agent) = agent else {
-            return Ok(Self::own(read(), timeout));
+            let proxies = read();
+            let config = settings::of_agent(timeout).proxy(proxies.of_agent());
+            let agents = Agents::own(config.build().new_agent());
+            return Ok(Self::with(agents, false, Some(proxies), timeout));
         };
         let proxies = match agent.config().proxy() {
             Some(proxy) if proxy.is_from_env() => Some(read()),
@@ -84,12 +87,6 @@ impl Transport {
             None => None,
         };
         Ok(Self::with(Agents::of_caller(agent), true, proxies, timeout))
-    }
-
-    fn own(proxies: Proxies, timeout: Duration) -> Self {
-        let config = settings::of_agent(timeout).proxy(proxies.of_agent());
-        let agents = Agents::own(config.build().new_agent());
-        Self::with(agents, false, Some(proxies), timeout)
     }
 
     fn with(
@@ -108,15 +105,9 @@ impl Transport {
         }
     }
 
-    /// Returns the settings of [`authenticated_agent`](crate::NexusClient::authenticated_agent). A request
-    /// with these settings can use the pooled connections of the client's agent.
-    pub(crate) fn config(&self) -> Config {
-        if self.has_callers_agent {
-            self.agents.agent.config().clone()
-        } else {
-            let proxy = self.agents.agent.config().proxy().cloned();
-            settings::streaming(self.timeout).proxy(proxy).build()
-        }
+    /// Returns the settings of the agent, and with them its time limits.
+    pub(crate) fn config(&self) -> &Config {
+        self.agents.agent.config()
     }
 
     /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. The limit

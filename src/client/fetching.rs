@@ -138,8 +138,8 @@ impl NexusClient {
     /// Does not block. Each request of the agent first gets the token, as
     /// [`get_cached_token`](Self::get_cached_token) does. The request's own timeouts start afterwards.
     ///
-    /// The agent uses the client's pooled connections. The client's timeout (30 s) limits connecting,
-    /// the wait for the response's headers, and every single read and write, but not a stream as a
+    /// The agent uses the client's pooled connections. Connecting takes at most 8 s. The client's timeout (30 s) limits
+    /// connecting, too, and the wait for the response's headers, and every single read and write, but not a stream as a
     /// whole. With [`NexusClientOptions::agent`](crate::NexusClientOptions::agent), the new agent has
     /// your agent's TLS, proxy, IP family, `https_only`, `http_status_as_error` and `User-Agent`. Instead of
     /// the limits above, it has your agent's timeouts `global`, `resolve`, `connect`, `recv_response`, `per_read` and

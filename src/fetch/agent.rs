@@ -22,7 +22,7 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
     // the new agent. A pooled connection of the client is used only if TLS, IP family, `no_delay`, buffer sizes,
     // `User-Agent` and proxy are the same as the client's.
     let builder = ureq::Agent::config_builder()
-        .http_status_as_error(config.http_status_as_error())
+        .http_status_as_error(!client.transport.has_callers_agent || config.http_status_as_error())
         .https_only(config.https_only())
         .ip_family(config.ip_family())
         .proxy(config.proxy().cloned())

@@ -65,22 +65,6 @@ macro_rules! limited {
 /// Returns the settings of an agent with this timeout for each request. The pool is sized for many threads that send
 /// requests to a few hosts.
 pub(super) fn of_agent(timeout: Duration) -> ConfigBuilder<AgentScope> {
-    limited!(basic(), Limits::within(timeout, None))
-}
-
-/// Returns the settings of an authenticated agent. They limit the time to connect, the time to receive the response's
-/// head, and each read and write. They do not limit the whole exchange, because a streamed body may take a long time.
-pub(super) fn streaming(timeout: Duration) -> ConfigBuilder<AgentScope> {
-    let limit = Some(timeout);
-    basic()
-        .http_status_as_error(true)
-        .timeout_connect(limit)
-        .timeout_recv_response(limit)
-        .timeout_per_read(limit)
-        .timeout_per_write(limit)
-}
-
-fn basic() -> ConfigBuilder<AgentScope> {
     let config = ureq::Agent::config_builder()
         .user_agent(crate::header::USER_AGENT)
         .max_idle_connections(64)
@@ -93,7 +77,7 @@ fn basic() -> ConfigBuilder<AgentScope> {
         .allow_non_standard_methods(true);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls());
-    config
+    limited!(config, Limits::within(timeout, None))
 }
 
 /// Returns TLS settings that use the features `native-tls` and `platform-verifier` if they are enabled. By default,

@@ -33,7 +33,9 @@ fn transport(edit: impl FnOnce(Builder) -> Builder) -> Transport {
 /// The SDK's own agent with this timeout, in an environment without proxies.
 fn own(timeout: Duration) -> Transport {
     let log = Log::new(crate::log::LogLevel::Off);
-    Transport::own(Proxies::read(|_| None, log), timeout)
+    let proxies = Some(Proxies::read(|_| None, log));
+    let agent = settings::of_agent(timeout).proxy(None).build().new_agent();
+    Transport::with(Agents::own(agent), false, proxies, timeout)
 }
 
 fn unchanged() -> Transport {

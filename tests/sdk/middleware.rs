@@ -151,6 +151,19 @@ fn the_longest_timeout_is_no_panic() {
     }
 }
 
+#[test]
+fn connecting_and_each_read_are_limited_and_a_stream_is_not() {
+    let upstream = Server::play(vec![text(200, "")]);
+    let agent = holding(options(&upstream).timeout(Duration::from_secs(30)));
+    let (config, limits) = (agent.config(), agent.config().timeouts());
+    assert_eq!(limits.connect, Some(Duration::from_secs(8)));
+    assert_eq!(config.timeout_per_read(), Some(Duration::from_secs(30)));
+    assert_eq!(
+        (limits.global, limits.send_body, limits.recv_body),
+        (None, None, None)
+    );
+}
+
 /// TLS and proxy have tests of their own: `tls_roots` and `proxies`.
 #[test]
 fn settings_of_the_clients_own_agent_are_kept() {

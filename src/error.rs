@@ -53,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) next: Next,
+    pub(crate) may_repeat: bool,
     /// The status of the connection whose token was requested, if this error shows that status. Otherwise an empty
     /// string.
     pub(crate) connection: &'static str,
@@ -68,6 +69,7 @@ impl NexusError {
             code: kind.code().into(),
             status: None,
             retry_after: None,
+            may_repeat: false,
             connection: "",
             next: meaning::of(Asked::Resolve, 0, kind.code(), None).0,
         }))
@@ -114,6 +116,11 @@ impl NexusError {
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
+    }
+
+    /// Returns whether another attempt may help and is safe.
+    pub(crate) fn may_repeat(&self) -> bool {
+        self.0.may_repeat
     }
 
     /// Marks the error as not retryable, whatever its code is.

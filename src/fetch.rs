@@ -144,10 +144,10 @@ impl<'a> PendingFetch<'a> {
                     attempts.wait_for_retry(&why, date::retry_after_header(&response.headers))
                 }
                 Ok(_) => false,
-                Err(failure) => failure.may_repeat && attempts.wait_for_retry(&failure.error, None),
+                Err(error) => error.may_repeat() && attempts.wait_for_retry(error, None),
             };
             if !retry {
-                return sent.map_err(|failure| attempts.give_up(failure.error));
+                return sent.map_err(|error| attempts.give_up(error));
             }
         }
     }

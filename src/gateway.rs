@@ -19,7 +19,7 @@ use crate::options::{NexusClientOptions, base_url};
 use crate::retry::{Attempts, RetryPolicy};
 use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
-use crate::transport::{Failure, Outgoing, Response, Transport};
+use crate::transport::{Outgoing, Response, Transport};
 use crate::url;
 
 /// The default size limit of a response, in bytes. A token, a status or a session takes a few KB.
@@ -182,16 +182,16 @@ impl Gateway {
     /// deadline, because the time spent waiting for a lock would count against it.
     pub(crate) fn retry(
         &self,
-        attempt: impl Fn() -> Result<Success, Failure>,
+        attempt: impl Fn() -> Result<Success>,
         is_over: impl Fn() -> bool,
     ) -> Result<Success> {
         let mut attempts = Attempts::new(&self.policy, None, self.log);
         loop {
-            let Failure { error, may_repeat } = match attempt() {
+            let error = match attempt() {
                 Ok(success) => return Ok(success),
-                Err(failed) => failed,
+                Err(error) => error,
             };
-            let retries = may_repeat
+            let retries = error.may_repeat()
                 && !is_over()
                 && attempts.wait_for_retry(&error, error.retry_after())
                 && !is_over();
@@ -203,7 +203,7 @@ impl Gateway {
 
     /// Sends a request once. An attempt that may make the gateway refresh a token has at least 40 s, so that no refresh is
     /// cut short.
-    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success, Failure> {
+    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success> {
         let mut headers = self.headers.clone();
         for (name, value) in &call.headers {
             headers.insert(name.clone(), value.clone());
@@ -226,23 +226,22 @@ impl Gateway {
         self.log_outcome(&request, &sent, at);
         let response = sent?;
         if (200..300).contains(&response.status) {
-            return Ok(success(&call.method, &response, at)?);
+            return success(&call.method, &response, at);
         }
         let secrets = call.secrets.iter().chain([&self.api_key]);
         let (error, status) = refusal::of(call.asked, &response, secrets);
         let is_retried = self.policy.retries_status(status) && error.is_retryable();
         let is_post = call.method == Method::POST;
         let is_under_way = may_refresh && is_under_way(&error, is_post);
-        let may_repeat = is_retried && !is_under_way;
-        Err(Failure { error, may_repeat })
+        Err(error.with(|inner| inner.may_repeat = is_retried && !is_under_way))
     }
 
     /// Logs the outcome of an attempt. Leaves out the query, because it can contain the `state` of a connection request. No
     /// request has a secret in its path.
-    fn log_outcome(&self, request: &Outgoing<'_>, sent: &Result<Response, Failure>, at: Now) {
+    fn log_outcome(&self, request: &Outgoing<'_>, sent: &Result<Response>, at: Now) {
         let outcome = match sent {
             Ok(response) => response.status.to_string(),
-            Err(failure) => failure.error.code().to_owned(),
+            Err(error) => error.code().to_owned(),
         };
         let (method, path) = (request.method, request.url.path());
         let ms = at.mono.elapsed().as_millis();

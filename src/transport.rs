@@ -25,7 +25,6 @@ use crate::time::{Deadline, Now, Suspensions};
 use crate::url;
 
 pub(crate) use body::Response;
-pub(crate) use failure::Failure;
 
 /// A request, borrowed so that it can be sent again.
 pub(crate) struct Outgoing<'a> {
@@ -124,7 +123,7 @@ impl Transport {
         request: &Outgoing<'_>,
         deadline: Deadline,
         max_body: u64,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, NexusError> {
         let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
         let max_age = self.max_age(request.may_refresh);
         let proxy = self.proxy(request.url)?;
@@ -137,7 +136,7 @@ impl Transport {
             self.has_responded.store(true, Relaxed);
         }
         let response = outcome.and_then(|it| read(it, deadline, max_body, request.is_call));
-        response.map_err(|error| Failure::of(&error, request.url, request.is_repeatable()))
+        response.map_err(|error| failure::describe(&error, request.url, request.is_repeatable()))
     }
 
     /// Returns the proxy for requests to this URL.
@@ -224,7 +223,7 @@ impl Transport {
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {
-                ureq::Error::Other(Box::new(Failure::of(&error, &url, false).error))
+                ureq::Error::Other(Box::new(failure::describe(&error, &url, false)))
             }
             error => error,
         })

@@ -1,4 +1,4 @@
-//! Failed attempts: the error for the caller, and whether the request may be sent again.
+//! What an error of ureq says to the caller, and whether the request may be sent again.
 
 use std::io;
 use std::io::ErrorKind::{
@@ -12,42 +12,21 @@ use ureq::{Error, Timeout};
 use crate::error::{ErrorKind, NexusError};
 use crate::url;
 
-/// A failed attempt to send a request and get its response.
-pub(crate) struct Failure {
-    pub(crate) error: NexusError,
-    /// True if another attempt may help and is safe.
-    pub(crate) may_repeat: bool,
-}
-
-/// An error whose request is not sent again.
-impl From<NexusError> for Failure {
-    fn from(error: NexusError) -> Self {
-        let may_repeat = false;
-        Self { error, may_repeat }
+/// Describes an error of ureq, showing only the origin of the URL. `is_repeatable` states whether another attempt is safe
+/// if the server has received the request. Another attempt is always safe if the server has received nothing.
+pub(super) fn describe(error: &Error, url: &Uri, is_repeatable: bool) -> NexusError {
+    let kind = match error {
+        Error::Timeout(_) => ErrorKind::Timeout,
+        Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
+        Error::BodyExceedsLimit(_) => ErrorKind::BodyTooLarge,
+        _ => ErrorKind::RequestFailed,
+    };
+    let (is_transient, what) = explain(error);
+    let described = NexusError::new(kind, format!("{}: {what}", url::origin(url)));
+    if !is_transient {
+        return described.lasting();
     }
-}
-
-impl Failure {
-    /// Builds the failure. Its error shows only the origin of the URL. `is_repeatable` states whether another attempt is
-    /// safe if the server has received the request. Another attempt is always safe if the server has received nothing.
-    pub(super) fn of(error: &Error, url: &Uri, is_repeatable: bool) -> Self {
-        let kind = match error {
-            Error::Timeout(_) => ErrorKind::Timeout,
-            Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
-            Error::BodyExceedsLimit(_) => ErrorKind::BodyTooLarge,
-            _ => ErrorKind::RequestFailed,
-        };
-        let (is_transient, what) = explain(error);
-        let message = format!("{}: {what}", url::origin(url));
-        let failed = NexusError::new(kind, message);
-        if !is_transient {
-            return failed.lasting().into();
-        }
-        Self {
-            error: failed,
-            may_repeat: is_repeatable || precedes_request(error),
-        }
-    }
+    described.with(|inner| inner.may_repeat = is_repeatable || precedes_request(error))
 }
 
 const NO_ADDRESS: &str = "the host name could not be looked up; check its spelling and the network";

@@ -85,11 +85,7 @@ impl Asked {
         self
     }
 
-    fn of(self, transport: &Transport) -> Result<Response, NexusError> {
-        self.sent(transport).map_err(|failure| failure.error)
-    }
-
-    fn sent(self, transport: &Transport) -> Result<Response, Failure> {
+    fn sent(self, transport: &Transport) -> Result<Response, NexusError> {
         let outgoing = Outgoing {
             method: &self.method,
             url: &self.url.parse().unwrap(),
@@ -103,7 +99,7 @@ impl Asked {
     }
 
     fn body_of(self, transport: &Transport) -> String {
-        String::from_utf8(self.of(transport).unwrap().body).unwrap()
+        String::from_utf8(self.sent(transport).unwrap().body).unwrap()
     }
 }
 

@@ -36,7 +36,7 @@ fn a_cut_connection_is_replaced_once_if_there_was_a_response_before() {
             get(url(""))
         };
         asked.may_refresh = may_refresh;
-        let error = asked.of(&transport).err().unwrap();
+        let error = asked.sent(&transport).err().unwrap();
         assert!(error.message().contains("closed the connection early"));
         assert!(error.code() == "request_failed" && error.is_retryable());
         let case = format!("{responded} {is_post} {may_refresh}");
@@ -62,11 +62,11 @@ fn a_post_is_sent_again_only_if_it_was_not_sent() {
         let refresh = get(url).refreshing();
         for asked in [post(url, "x"), refresh] {
             let failure = asked.sent(&unchanged()).err().unwrap();
-            assert_eq!(failure.may_repeat, allowed, "{url}");
+            assert_eq!(failure.may_repeat(), allowed, "{url}");
         }
         let failure = get(url).sent(&unchanged()).err().unwrap();
-        assert!(failure.may_repeat, "{url}");
-        assert!(failure.error.message().contains(part), "{}", failure.error);
+        assert!(failure.may_repeat(), "{url}");
+        assert!(failure.message().contains(part), "{failure}");
     }
 }
 
@@ -89,8 +89,8 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
             "http://example.test: no connection through the proxy: proxy server {reason}; \
              check the proxy settings"
         );
-        assert_eq!(failure.error.message(), expected);
-        assert_eq!(failure.may_repeat, retryable, "{reason}");
+        assert_eq!(failure.message(), expected);
+        assert_eq!(failure.may_repeat(), retryable, "{reason}");
     }
 }
 

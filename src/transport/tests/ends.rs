@@ -8,7 +8,7 @@ use super::*;
 fn times_out(asked: Asked, transport: &Transport) -> NexusError {
     let start = Instant::now();
     let timeout = asked.timeout;
-    let error = asked.of(transport).err().unwrap();
+    let error = asked.sent(transport).err().unwrap();
     assert_eq!(error.code(), "timeout", "{error}");
     let took = start.elapsed();
     assert!((timeout..LONG).contains(&took), "{took:?}");
@@ -87,7 +87,7 @@ fn a_head_of_64_kib_is_read() {
         socket.write_all(response.as_bytes())
     });
     let url = format!("http://127.0.0.1:{port}/");
-    let response = get(url).of(&unchanged()).unwrap();
+    let response = get(url).sent(&unchanged()).unwrap();
     assert_eq!(response.headers.get_all("X").iter().count(), 60);
     assert_eq!(response.body, b"ok");
 }

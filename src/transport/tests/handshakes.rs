@@ -11,7 +11,7 @@ fn a_handshake_that_fails_says_what_to_do() {
             socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         });
         let transport = transport(tls::trusting(provider));
-        let error = get(format!("https://127.0.0.1:{plain}/")).of(&transport);
+        let error = get(format!("https://127.0.0.1:{plain}/")).sent(&transport);
         let error = error.err().unwrap();
         let advice = "; check that the server expects https on this port, not http";
         assert!(error.message().ends_with(advice), "{provider:?}: {error}");
@@ -23,7 +23,7 @@ fn a_handshake_that_fails_says_what_to_do() {
 fn a_server_that_is_not_trusted_is_an_error_with_advice() {
     let port = serve(|socket| head(&mut tls::accept(socket)).map(drop));
     let transport = unchanged();
-    let error = get(format!("https://127.0.0.1:{port}/")).of(&transport);
+    let error = get(format!("https://127.0.0.1:{port}/")).sent(&transport);
     let error = error.err().unwrap();
     let advice = "add its authority to the system's certificates and enable the feature `platform-verifier`, or set `agent`";
     if cfg!(feature = "native-tls") {

@@ -18,7 +18,6 @@ use ureq::{Body, Proxy, RequestExt as _, Timeout};
 use self::body::read;
 use self::cookies::Agents;
 use self::proxies::Proxies;
-use self::settings::Limits;
 use crate::error::NexusError;
 use crate::log::Log;
 use crate::time::{Deadline, Now, Suspensions};
@@ -185,14 +184,10 @@ impl Transport {
         if max_age.is_some() || !self.is_usual(proxy, left) {
             let agent = &self.agents.agent;
             let keeps_limits = self.has_callers_agent && !request.may_refresh;
-            let limits = Limits::within(left, keeps_limits.then(|| agent.config()));
-            let config = agent.configure_request(built);
-            let mut config =
-                settings::of_request(config, limits, keeps_limits).proxy(proxy.cloned());
-            if let Some(age) = max_age {
-                config = config.max_idle_age(age);
-            }
-            built = config.build();
+            let own = keeps_limits.then(|| agent.config());
+            let age = max_age.unwrap_or(agent.config().max_idle_age());
+            let config = settings::of_request(agent.configure_request(built), left, own);
+            built = config.proxy(proxy.cloned()).max_idle_age(age).build();
         }
         match request.body {
             Some(body) => self.agents.run(built.map(|()| body)),

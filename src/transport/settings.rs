@@ -5,8 +5,7 @@ use std::time::Duration;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::{AgentScope, HttpCrateScope};
 
-/// The longest time for connecting, including TLS and the proxy, unless the caller's own agent has a limit. (In an
-/// authenticated agent, connecting may take the client's timeout.) If the first of several addresses does not respond,
+/// The longest time for connecting, including TLS and the proxy, unless the caller's own agent has a limit. If the first of several addresses does not respond,
 /// ureq spends more than half of this time on it.
 const MAX_CONNECT: Duration = Duration::from_secs(8);
 /// The size of each of ureq's two buffers for a connection, in bytes. ureq clears both for each connection, and its
@@ -15,51 +14,29 @@ const BUFFER: usize = 72 * 1024;
 
 pub(super) type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;
 
-/// The time limits of a request's phases. ureq checks the limit of each phase separately. Its limit for a whole request
-/// would start a thread for each request, even on a pooled connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Limits {
-    connect: Duration,
-    send: Duration,
-    head: Duration,
-    body: Duration,
-    /// The limit of each read and write.
-    read: Duration,
-    write: Duration,
-}
-
-impl Limits {
-    /// Returns the limits of a request. Each phase may take all the time that is left, but connecting at most 8 s. A
-    /// shorter limit of the caller's `own` agent replaces the limit of a phase. The agent's limit for connecting
-    /// replaces the 8 s even if it is longer, but never exceeds the time that is left. The other phases are a 32nd
-    /// longer than a single read or write, so that ureq rarely repeats the system call that sets a socket's time limit.
-    pub(super) fn within(left: Duration, own: Option<&Config>) -> Self {
-        let phase = left.saturating_add(left.div_f64(32.0));
-        let phases = own.map(Config::timeouts).unwrap_or_default();
-        let least = |limit: Duration, own: Option<Duration>| own.unwrap_or(limit).min(limit);
-        Self {
-            connect: phases.connect.unwrap_or(MAX_CONNECT).min(left),
-            send: least(least(phase, phases.send_request), phases.send_body),
-            head: least(phase, phases.recv_response),
-            body: least(phase, phases.recv_body),
-            read: least(left, own.and_then(Config::timeout_per_read)),
-            write: least(left, own.and_then(Config::timeout_per_write)),
-        }
-    }
-}
-
-/// Sets the time limits of an agent or a request.
+/// Sets the time limits of a request, or of an agent for requests that have `left` until their deadline. ureq checks the
+/// limit of each phase separately. Its limit for a whole request would start a thread for each request, even on a pooled
+/// connection.
+///
+/// Each phase may take all the time that is left, but connecting at most 8 s. A shorter limit of the caller's `own` agent
+/// replaces the limit of a phase. The agent's limit for connecting replaces the 8 s even if it is longer, but never
+/// exceeds the time that is left. The other phases are a 32nd longer than a single read or write, so that ureq rarely
+/// repeats the system call that sets a socket's time limit.
 macro_rules! limited {
-    ($config:expr, $limits:expr) => {
+    ($config:expr, $left:expr, $own:expr) => {{
+        let (left, own): (Duration, Option<&Config>) = ($left, $own);
+        let phases = own.map(Config::timeouts).unwrap_or_default();
+        let phase = left.saturating_add(left.div_f64(32.0));
+        let least = |limit: Duration, own: Option<Duration>| own.unwrap_or(limit).min(limit);
         $config
-            .timeout_connect(Some($limits.connect))
-            .timeout_send_request(Some($limits.send))
-            .timeout_send_body(Some($limits.send))
-            .timeout_recv_response(Some($limits.head))
-            .timeout_recv_body(Some($limits.body))
-            .timeout_per_read(Some($limits.read))
-            .timeout_per_write(Some($limits.write))
-    };
+            .timeout_connect(Some(phases.connect.unwrap_or(MAX_CONNECT).min(left)))
+            .timeout_send_request(Some(least(phase, phases.send_request)))
+            .timeout_send_body(Some(least(phase, phases.send_body)))
+            .timeout_recv_response(Some(least(phase, phases.recv_response)))
+            .timeout_recv_body(Some(least(phase, phases.recv_body)))
+            .timeout_per_read(Some(least(left, own.and_then(Config::timeout_per_read))))
+            .timeout_per_write(Some(least(left, own.and_then(Config::timeout_per_write))))
+    }};
 }
 
 /// Returns the settings of an agent with this timeout for each request. The pool is sized for many threads that send
@@ -77,7 +54,7 @@ pub(super) fn of_agent(timeout: Duration) -> ConfigBuilder<AgentScope> {
         .allow_non_standard_methods(true);
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let config = config.tls_config(tls());
-    limited!(config, Limits::within(timeout, None))
+    limited!(config, timeout, None)
 }
 
 /// Returns TLS settings that use the features `native-tls` and `platform-verifier` if they are enabled. By default,
@@ -98,16 +75,16 @@ pub(super) fn of_every_request<B: ureq::AsSendBody>(config: RequestConfig<B>) ->
     config.max_redirects(0).allow_non_standard_methods(true)
 }
 
-/// Applies the settings and time limits of one request. With `keeps_whole`, also keeps the limits for the whole
-/// request, and for the lookup of the host, that the caller's own agent may have.
+/// Applies the settings and time limits of one request. The limits of the caller's `own` agent stay, also those for the
+/// whole request and for the lookup of the host.
 pub(super) fn of_request(
     config: RequestConfig<()>,
-    limits: Limits,
-    keeps_whole: bool,
+    left: Duration,
+    own: Option<&Config>,
 ) -> RequestConfig<()> {
     let config = of_every_request(config).http_status_as_error(false);
-    let config = limited!(config, limits);
-    if keeps_whole {
+    let config = limited!(config, left, own);
+    if own.is_some() {
         return config;
     }
     config
@@ -124,43 +101,52 @@ mod tests {
     fn a_usual_request_keeps_the_time_limit_of_its_socket() {
         for seconds in [1, 30, 300] {
             let whole = Duration::from_secs(seconds);
-            let limits = Limits::within(whole, None);
-            assert_eq!((limits.read, limits.write), (whole, whole));
-            assert!(limits.head > whole && limits.head < whole + whole / 16);
-            assert_eq!(limits.connect, whole.min(Duration::from_secs(8)));
+            let config = of_agent(whole).build();
+            let sockets = [config.timeout_per_read(), config.timeout_per_write()];
+            assert_eq!(sockets, [Some(whole); 2]);
+            let limits = config.timeouts();
+            let head = limits.recv_response.unwrap();
+            assert!(head > whole && head < whole + whole / 16);
+            let connect = whole.min(Duration::from_secs(8));
+            assert_eq!(limits.connect, Some(connect));
         }
-        let longest = Limits::within(Duration::MAX, None);
-        assert_eq!(longest.body, Duration::MAX);
+        let longest = of_agent(Duration::MAX).build().timeouts();
+        assert_eq!(longest.recv_body, Some(Duration::MAX));
     }
 
     #[test]
     fn an_agent_of_the_callers_keeps_its_limits_up_to_the_deadline() {
-        const fn secs(seconds: u64) -> Duration {
-            Duration::from_secs(seconds)
-        }
-        // (the agent's limit, time left, connecting, every other phase)
-        let table = [(1, 30, 1, 1), (20, 30, 20, 20), (60, 30, 30, 30)];
+        // Seconds: the agent's limit, time left, connecting, every other phase.
+        let table = [
+            (Some(1), 30, 1, 1),
+            (Some(20), 30, 20, 20),
+            (Some(60), 30, 30, 30),
+            (None, 30, 8, 30),
+        ];
         for (own, left, connect, phase) in table {
-            let own = Some(secs(own));
+            let limit = own.map(Duration::from_secs);
             let agent = ureq::Agent::config_builder()
-                .timeout_connect(own)
-                .timeout_send_request(own)
-                .timeout_recv_response(own)
-                .timeout_recv_body(own)
-                .timeout_per_read(own)
-                .timeout_per_write(own)
+                .timeout_connect(limit)
+                .timeout_send_request(limit)
+                .timeout_send_body(limit)
+                .timeout_recv_response(limit)
+                .timeout_recv_body(limit)
+                .timeout_per_read(limit)
+                .timeout_per_write(limit)
                 .build();
-            let limits = Limits::within(secs(left), Some(&agent));
-            assert_eq!(limits.connect, secs(connect), "{own:?}");
-            let Limits {
-                send, head, body, ..
-            } = limits;
-            let phases = [send, head, body, limits.read, limits.write];
-            let whole = phases.map(|limit| limit.as_secs());
-            assert_eq!(whole, [phase; 5], "{own:?}");
+            let left = Duration::from_secs(left);
+            let config = limited!(ureq::Agent::config_builder(), left, Some(&agent)).build();
+            let limits = config.timeouts();
+            let seconds = |limit: Option<Duration>| limit.unwrap().as_secs();
+            assert_eq!(seconds(limits.connect), connect, "{own:?}");
+            let phases = [limits.send_request, limits.send_body, limits.recv_response];
+            let reads = [
+                limits.recv_body,
+                config.timeout_per_read(),
+                config.timeout_per_write(),
+            ];
+            assert_eq!(phases.map(seconds), [phase; 3], "{own:?}");
+            assert_eq!(reads.map(seconds), [phase; 3], "{own:?}");
         }
-        let send_body = ureq::Agent::config_builder().timeout_send_body(Some(secs(2)));
-        let limits = Limits::within(secs(30), Some(&send_body.build()));
-        assert_eq!((limits.send, limits.connect), (secs(2), secs(8)));
     }
 }

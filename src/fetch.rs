@@ -46,7 +46,18 @@ impl Fetcher {
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
         let url = options.with_query(url);
         let url = self.absolute(&url)?;
-        let mut fetch = PendingFetch::new(self, &url, options)?;
+        let timeout = options.timeout.unwrap_or(self.client.options.timeout);
+        let mut fetch = PendingFetch {
+            fetcher: self,
+            hop: Hop {
+                call: &url,
+                url: self.check_url(&url)?,
+                options: options.check()?,
+                authenticated: true,
+            },
+            deadline: Deadline::after(timeout),
+            secrets: self.hide_credential.then(Secrets::default),
+        };
         let mut response = fetch.send_hops()?;
         if let Some(secrets) = &fetch.secrets {
             secrets.hide_in(&mut response.headers, &mut response.body, fetch.deadline)?;
@@ -64,26 +75,7 @@ struct PendingFetch<'a> {
     secrets: Option<Secrets>,
 }
 
-impl<'a> PendingFetch<'a> {
-    /// Checks an absolute URL and the options.
-    fn new(fetcher: &'a Fetcher, url: &'a str, options: FetchOptions) -> Result<Self> {
-        let checked = fetcher.check_url(url)?;
-        let options = options.check()?;
-        let timeout = options.timeout.unwrap_or(fetcher.client.options.timeout);
-        let hop = Hop {
-            call: url,
-            url: checked,
-            options,
-            authenticated: true,
-        };
-        Ok(Self {
-            fetcher,
-            hop,
-            deadline: Deadline::after(timeout),
-            secrets: fetcher.hide_credential.then(Secrets::default),
-        })
-    }
-
+impl PendingFetch<'_> {
     /// Sends the request and follows redirects. A 401 for a cached token may mean that the token was revoked. If the
     /// gateway then returns another token, sends the same hop once more.
     fn send_hops(&mut self) -> Result<Response> {

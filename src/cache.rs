@@ -45,6 +45,7 @@ const BUFFER: Duration = Duration::from_secs(30);
 /// assert!(cache.get("acme", "github").is_none(), "within the buffer of 30 seconds");
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct TokenCache {
     buffer: Duration,
     entries: Arc<Mutex<Entries>>,
@@ -100,7 +101,6 @@ impl TokenCache {
     /// ```
     /// assert_eq!(nexus_sdk::TokenCache::new().len(), 0);
     /// ```
-    #[must_use]
     pub fn new() -> Self {
         Self::with_buffer(BUFFER)
     }
@@ -120,7 +120,6 @@ impl TokenCache {
     /// cache.set("acme", "github", CachedToken::new("t", "Bearer", soon));
     /// assert!(cache.get("acme", "github").is_some());
     /// ```
-    #[must_use]
     pub fn with_buffer(buffer: Duration) -> Self {
         Self {
             buffer,

@@ -38,6 +38,7 @@ pub const NO_SCOPES: [&str; 0] = [];
 /// ```
 #[derive(Clone, PartialEq)]
 #[non_exhaustive]
+#[must_use]
 pub struct RequestConnectionInput {
     pub(crate) user_id: String,
     pub(crate) provider_name: String,
@@ -64,7 +65,6 @@ impl RequestConnectionInput {
     /// let same = RequestConnectionInput::new("acme", "github", scopes, "http://localhost:3000/");
     /// assert_eq!(input, same);
     /// ```
-    #[must_use]
     pub fn new<S: AsRef<str>>(
         user_id: impl Into<String>,
         provider_name: impl Into<String>,
@@ -97,7 +97,6 @@ impl RequestConnectionInput {
     /// assert!(sent.contains(r#""metadata":{"team":"core"}"#));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn metadata(mut self, metadata: Object) -> Self {
         self.metadata = Some(metadata);
         self
@@ -334,6 +333,7 @@ impl PartialEq<&str> for ConnectionStatus {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
+#[must_use]
 pub struct RevokeOptions {
     pub(crate) workspace_id: Option<String>,
     reason: Option<String>,
@@ -353,7 +353,6 @@ impl RevokeOptions {
     /// assert_eq!(error.code(), "connection_not_found");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn workspace_id(mut self, workspace_id: impl Into<String>) -> Self {
         self.workspace_id = Some(workspace_id.into());
         self
@@ -372,7 +371,6 @@ impl RevokeOptions {
     /// assert_eq!(error.code(), "reason_too_long");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = Some(reason.into());
         self

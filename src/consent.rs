@@ -246,7 +246,6 @@ impl WaitOptions<'_> {
     /// let options = WaitOptions::default().interval(Duration::from_secs(5)).consent(&listener);
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
-    #[must_use]
     pub fn consent(mut self, listener: &ConsentListener) -> Self {
         self.browser = Some(BrowserWait::new(Arc::clone(&listener.returns)));
         self

@@ -37,6 +37,7 @@ const URL_VARIABLE: &str = "NEXUS_GATEWAY_URL";
 /// assert!(error.message().starts_with("timeout: "));
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct NexusClientOptions {
     pub(crate) gateway_url: String,
     pub(crate) api_key: String,
@@ -60,7 +61,6 @@ impl NexusClientOptions {
     /// assert!(NexusClient::new(NexusClientOptions::new("http://localhost:8080/nexus")).is_ok());
     /// assert!(NexusClient::new(NexusClientOptions::new("localhost:8080")).is_err());
     /// ```
-    #[must_use]
     pub fn new(gateway_url: impl Into<String>) -> Self {
         Self {
             gateway_url: gateway_url.into(),
@@ -113,7 +113,6 @@ impl NexusClientOptions {
     /// assert!(NexusClient::new(options.api_key("k-1"))?.providers().is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn api_key(mut self, api_key: impl Into<String>) -> Self {
         self.api_key = api_key.into();
         self
@@ -141,7 +140,6 @@ impl NexusClientOptions {
     /// assert_eq!(error.code(), "timeout");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         // Otherwise the sum of a time and the timeout could overflow, for example in ureq, which would panic.
         self.timeout = timeout.min(MAX_DURATION);
@@ -160,7 +158,6 @@ impl NexusClientOptions {
     /// assert!(NexusClient::new(options)?.providers().is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.retry_policy = policy;
         self
@@ -198,7 +195,6 @@ impl NexusClientOptions {
     /// assert_eq!(gateway.requests().last().unwrap().headers["user-agent"], "my-server/1.0");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn agent(mut self, agent: ureq::Agent) -> Self {
         self.agent = Some(agent);
         self
@@ -219,7 +215,6 @@ impl NexusClientOptions {
     /// assert_eq!(error.code(), "body_too_large");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn max_body_bytes(mut self, bytes: u64) -> Self {
         self.max_body_bytes = bytes;
         self
@@ -243,7 +238,6 @@ impl NexusClientOptions {
     /// let client = NexusClient::new(options.allow_insecure_http(true))?;
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
-    #[must_use]
     pub fn allow_insecure_http(mut self, allow: bool) -> Self {
         self.allow_insecure_http = allow;
         self
@@ -260,7 +254,6 @@ impl NexusClientOptions {
     /// let client = NexusClient::new(options)?;
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
-    #[must_use]
     pub fn log_level(mut self, level: LogLevel) -> Self {
         self.log_level = level;
         self
@@ -298,7 +291,6 @@ impl NexusClientOptions {
     /// assert_eq!(client.get_cached_token(&cache, "acme", "github")?.access_token, "t-1");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn stale_if_error(mut self, stale_if_error: bool) -> Self {
         self.stale_if_error = stale_if_error;
         self
@@ -331,7 +323,6 @@ impl NexusClientOptions {
     /// # std::fs::remove_dir_all(dir)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn lock_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.lock = LockOption::Directory(dir.into());
         self
@@ -352,7 +343,6 @@ impl NexusClientOptions {
     /// assert!(!dir.exists());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn without_lock(mut self) -> Self {
         self.lock = LockOption::Off;
         self
@@ -387,7 +377,6 @@ impl NexusClientOptions {
     /// assert_eq!(lock.0.load(Ordering::Relaxed), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn refresh_lock(mut self, lock: impl RefreshLock + 'static) -> Self {
         self.lock = LockOption::Own(Arc::new(lock));
         self

@@ -40,6 +40,7 @@ use crate::time::Deadline;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct RetryPolicy {
     retries: u32,
     min_delay: Duration,
@@ -71,7 +72,6 @@ impl RetryPolicy {
     /// assert!(NexusClient::new(options)?.providers().is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
@@ -91,7 +91,6 @@ impl RetryPolicy {
     /// assert!(NexusClient::new(options)?.providers().is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn min_delay(mut self, delay: Duration) -> Self {
         self.min_delay = delay;
         self
@@ -112,7 +111,6 @@ impl RetryPolicy {
     /// assert!(NexusClient::new(options)?.providers().is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn max_delay(mut self, delay: Duration) -> Self {
         self.max_delay = delay;
         self
@@ -131,7 +129,6 @@ impl RetryPolicy {
     /// assert!(NexusClient::new(options)?.providers().is_ok());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn retry_on_429(mut self, retry: bool) -> Self {
         self.retry_on_429 = retry;
         self

@@ -27,6 +27,7 @@ use crate::token::CachedToken;
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
+#[must_use]
 pub struct AgentSessionInput {
     agent_id: String,
     scopes: Vec<String>,
@@ -52,7 +53,6 @@ impl AgentSessionInput {
     /// assert_eq!(error.code(), "invalid_input", "no connection is named");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn new<S: AsRef<str>>(
         agent_id: impl Into<String>,
         scopes: impl IntoIterator<Item = S>,
@@ -80,7 +80,6 @@ impl AgentSessionInput {
     /// assert_eq!(client.request_agent_session(&input)?.connection_id, Some(id));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn provider(
         mut self,
         workspace_id: impl Into<String>,
@@ -103,7 +102,6 @@ impl AgentSessionInput {
     /// assert_eq!(client.request_agent_session(&input)?.connection_id, Some(id));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn connection_id(mut self, connection_id: impl Into<String>) -> Self {
         self.connection_id = Some(connection_id.into());
         self
@@ -125,7 +123,6 @@ impl AgentSessionInput {
     /// assert!(end <= SystemTime::now() + ttl);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
@@ -144,7 +141,6 @@ impl AgentSessionInput {
     /// println!("acts for {:?}", session.acting_for);
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
-    #[must_use]
     pub fn on_behalf_of(mut self, user_token: impl Into<String>) -> Self {
         self.user_token = Some(user_token.into());
         self

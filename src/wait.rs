@@ -40,6 +40,7 @@ type OnPoll<'a> = Box<dyn FnMut(&ConnectionStatus) -> ControlFlow<()> + Send + '
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[non_exhaustive]
+#[must_use]
 pub struct WaitOptions<'a> {
     interval: Duration,
     timeout: Duration,
@@ -77,7 +78,6 @@ impl<'a> WaitOptions<'a> {
     /// assert!(client.wait_for_active(&id, options)? == "active");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
         self.interval = interval;
         self
@@ -98,7 +98,6 @@ impl<'a> WaitOptions<'a> {
     /// assert_eq!(client.wait_for_active(&id, options).unwrap_err().code(), "timeout");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
@@ -128,7 +127,6 @@ impl<'a> WaitOptions<'a> {
     /// assert_eq!((polls, error.code()), (2, "aborted"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn on_poll(
         mut self,
         on_poll: impl FnMut(&ConnectionStatus) -> ControlFlow<()> + Send + 'a,

@@ -92,7 +92,6 @@ impl NexusClient {
     /// assert_eq!(github.get(&format!("{}/user", gateway.url()))?.0, 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
         let tenant = Tenant::checked(workspace_id, provider);
         Fetcher::new(&self.0, Credential::Tenant(cache.clone(), tenant))

@@ -55,6 +55,7 @@ use crate::url;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct Fetcher {
     pub(super) client: Handle,
     credential: Credential,
@@ -194,7 +195,6 @@ impl Fetcher {
     /// assert!(!String::from_utf8(body)?.contains(&token));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn hide_credential(mut self, hide: bool) -> Self {
         self.hide_credential = hide;
         self

@@ -68,6 +68,7 @@ pub enum Redirects {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Default)]
+#[must_use]
 pub struct FetchOptions {
     pub(crate) method: Method,
     pub(crate) headers: HeaderMap,
@@ -102,7 +103,6 @@ impl FetchOptions {
     /// assert_eq!(fetcher.fetch(&url, options)?.0, 207);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn method(mut self, method: impl AsRef<str>) -> Self {
         match check_method(method.as_ref()) {
             Ok(method) => self.method = method,
@@ -129,7 +129,6 @@ impl FetchOptions {
     /// assert_eq!(gateway.requests().last().unwrap().headers["accept"], "application/json");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
         if let Err(problem) = header::add(&mut self.headers, name.as_ref(), value.as_ref()) {
             self.note(problem);
@@ -152,7 +151,6 @@ impl FetchOptions {
     /// assert_eq!(gateway.requests().last().unwrap().headers["x-request-id"], "7");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn headers<N: AsRef<[u8]>, V: AsRef<[u8]>>(
         mut self,
         headers: impl IntoIterator<Item = (N, V)>,
@@ -179,7 +177,6 @@ impl FetchOptions {
     /// assert_eq!(query.as_deref(), Some("q=tea%20%26%20biscuits&page=2"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn query(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
         let value = value.to_string();
         let pair = [&url::encode(name.as_ref()), "=", &url::encode(&value)];
@@ -202,7 +199,6 @@ impl FetchOptions {
     /// assert_eq!(gateway.requests().last().unwrap().body, [1, 2, 3]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
         (self.data, self.is_json) = (Some(data.into()), false);
         self
@@ -224,7 +220,6 @@ impl FetchOptions {
     /// assert_eq!(gateway.requests().last().unwrap().headers["content-type"], "application/json");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
         match serde_json::to_vec(value) {
             Ok(data) => (self.data, self.is_json) = (Some(data), true),
@@ -253,7 +248,6 @@ impl FetchOptions {
     /// assert_eq!(error.code(), "timeout");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         if timeout.is_zero() {
             let problem = "is zero; set a longer timeout";
@@ -282,7 +276,6 @@ impl FetchOptions {
     /// assert!(headers["location"].to_str()?.starts_with("http://localhost:3000/done"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn redirects(mut self, redirects: Redirects) -> Self {
         self.redirects = redirects;
         self
@@ -310,7 +303,6 @@ impl FetchOptions {
     /// assert_eq!(status, 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
         self.retry_policy = policy;
         self

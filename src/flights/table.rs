@@ -61,15 +61,6 @@ impl Response {
 }
 
 impl Flight {
-    fn new(call: &Arc<Call>) -> Self {
-        Self {
-            call: Arc::clone(call),
-            created: Now::read(),
-            outcome: OnceLock::new(),
-            ended: Condvar::new(),
-        }
-    }
-
     /// Returns whether a caller may join the flight. A caller whose cached token was set or deleted since the flight
     /// began must not join, because the flight may return the token that was replaced or deleted.
     fn serves(&self, call: &Call) -> bool {
@@ -102,9 +93,7 @@ impl Table {
         loop {
             match flights.iter().find(|flight| flight.call.key == call.key) {
                 Some(flight) if flight.serves(call) => return Some((Arc::clone(flight), false)),
-                None if has_room(&flights, &call.key) => {
-                    return Some(register(&mut flights, Flight::new(call)));
-                }
+                None if has_room(&flights, &call.key) => return Some(register(&mut flights, call)),
                 _ => {}
             }
             let waited = self.changed.wait_until(&mut flights, deadline.at);
@@ -156,10 +145,15 @@ impl Table {
     }
 }
 
-/// Adds a flight to the table. If a token in the caller's cache makes the flight unnecessary, returns instead a flight that
+/// Adds a flight for the call to the table. If a token in the caller's cache makes the flight unnecessary, returns instead a flight that
 /// has ended with that token.
-fn register(flights: &mut Vec<Arc<Flight>>, flight: Flight) -> Joined {
-    let flight = Arc::new(flight);
+fn register(flights: &mut Vec<Arc<Flight>>, call: &Arc<Call>) -> Joined {
+    let flight = Arc::new(Flight {
+        call: Arc::clone(call),
+        created: Now::read(),
+        outcome: OnceLock::new(),
+        ended: Condvar::new(),
+    });
     if let Some(token) = flight.call.cached_token(flight.created) {
         let response = Response::Token(Ok(token), flight.created);
         let _ = flight.outcome.set(Ok(Arc::new(response)));

@@ -36,6 +36,7 @@ enum Kind {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct Provider {
     pub(super) name: String,
     kind: Kind,
@@ -121,7 +122,6 @@ impl Provider {
     /// assert_eq!(error.code(), "unsupported_strategy");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn strategy(mut self, strategy: Value) -> Self {
         self.strategy = strategy;
         self
@@ -146,7 +146,6 @@ impl Provider {
     /// assert_eq!(client.resolve_token("ws", "maps")?.access_token, "k-123");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    #[must_use]
     pub fn credentials(mut self, credentials: Map<String, Value>) -> Self {
         self.credentials = credentials;
         self
@@ -166,7 +165,6 @@ impl Provider {
     /// let gateway = DevGateway::builder().provider(github).connection("ws", "github").start()?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[must_use]
     pub fn rotating(mut self, rotating: bool) -> Self {
         self.rotating = rotating;
         self
@@ -183,7 +181,6 @@ impl Provider {
     /// let gateway = DevGateway::builder().provider(slow).connection("ws", "github").start()?;
     /// # Ok::<(), std::io::Error>(())
     /// ```
-    #[must_use]
     pub fn refresh_time(mut self, time: Duration) -> Self {
         self.refresh_time = time;
         self

@@ -73,34 +73,30 @@ impl Transport {
             let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
             Proxies::read(value, log)
         };
-        let Some(agent) = agent else {
-            let proxies = read();
-            let config = settings::of_agent(timeout).proxy(proxies.of_agent());
-            let agents = Agents::own(config.build().new_agent());
-            return Ok(Self::with(agents, false, Some(proxies), timeout));
+        let has_callers_agent = agent.is_some();
+        let (agents, proxies) = match agent {
+            Some(agent) => {
+                let proxies = match agent.config().proxy() {
+                    Some(proxy) if proxy.is_from_env() => Some(read()),
+                    Some(proxy) => proxies::check(proxy, "agent").map(|()| None)?,
+                    None => None,
+                };
+                (Agents::of_caller(agent), proxies)
+            }
+            None => {
+                let proxies = read();
+                let config = settings::of_agent(timeout).proxy(proxies.of_agent());
+                (Agents::own(config.build().new_agent()), Some(proxies))
+            }
         };
-        let proxies = match agent.config().proxy() {
-            Some(proxy) if proxy.is_from_env() => Some(read()),
-            Some(proxy) => proxies::check(proxy, "agent").map(|()| None)?,
-            None => None,
-        };
-        Ok(Self::with(Agents::of_caller(agent), true, proxies, timeout))
-    }
-
-    fn with(
-        agents: Agents,
-        has_callers_agent: bool,
-        proxies: Option<Proxies>,
-        timeout: Duration,
-    ) -> Self {
-        Self {
+        Ok(Self {
             agents,
             has_callers_agent,
             proxies,
             timeout,
             has_responded: AtomicBool::new(false),
             suspensions: Suspensions::after(Now::read()),
-        }
+        })
     }
 
     /// Returns the settings of the agent, and with them its time limits.

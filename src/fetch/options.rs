@@ -18,9 +18,6 @@ use crate::url;
 /// in the response. `CONNECT` and `PRI` are not requests for a resource.
 const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
-/// Methods that may be written in lower case.
-const STANDARD: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"];
-
 /// The choice between following redirects and returning them.
 ///
 /// ```
@@ -87,7 +84,7 @@ impl FetchOptions {
     /// Sets the HTTP method. Default `GET`.
     ///
     /// All methods are allowed except `CONNECT`, `TRACE`, `TRACK` and `PRI`, which must not carry a credential.
-    /// Standard methods may be written in lower case.
+    /// The method is sent in upper case.
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -347,7 +344,7 @@ impl FetchOptions {
 
 debug_only!(FetchOptions: method, timeout, redirects, retry_policy);
 
-/// Parses a method, and converts a standard method to upper case.
+/// Parses a method, and converts it to upper case.
 ///
 /// # Errors
 ///
@@ -359,8 +356,6 @@ pub(super) fn check_method(text: &str) -> Result<Method> {
             "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another method";
         return Err(NexusError::invalid_input("method", problem));
     }
-    let is_standard = STANDARD.contains(&upper.as_str());
-    let name = if is_standard { &upper } else { text };
     let problem = "is not an HTTP method; set a method such as GET or POST";
-    Method::from_bytes(name.as_bytes()).map_err(|_| NexusError::invalid_input("method", problem))
+    Method::from_bytes(upper.as_bytes()).map_err(|_| NexusError::invalid_input("method", problem))
 }

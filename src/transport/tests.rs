@@ -27,7 +27,7 @@ const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn transport(edit: impl FnOnce(Builder) -> Builder) -> Transport {
     let config = edit(settings::of_agent(LONG).proxy(None)).build();
-    Transport::with(Agents::own(config.new_agent()), false, None, LONG)
+    with(config.new_agent(), None, LONG)
 }
 
 /// The SDK's own agent with this timeout, in an environment without proxies.
@@ -35,7 +35,18 @@ fn own(timeout: Duration) -> Transport {
     let log = Log::new(crate::log::LogLevel::Off);
     let proxies = Some(Proxies::read(|_| None, log));
     let agent = settings::of_agent(timeout).proxy(None).build().new_agent();
-    Transport::with(Agents::own(agent), false, proxies, timeout)
+    with(agent, proxies, timeout)
+}
+
+fn with(agent: ureq::Agent, proxies: Option<Proxies>, timeout: Duration) -> Transport {
+    Transport {
+        agents: Agents::own(agent),
+        has_callers_agent: false,
+        proxies,
+        timeout,
+        has_responded: AtomicBool::new(false),
+        suspensions: Suspensions::after(Now::read()),
+    }
 }
 
 fn unchanged() -> Transport {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use ureq::http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::error::meaning::Asked;
 use crate::error::{self, ErrorKind, NexusError, Result};
@@ -92,8 +92,7 @@ impl Request {
         // A server would trim the id, and count the request for another workspace.
         let whole = workspace_id.filter(|id| id.trim() == *id);
         if let Some(Ok(id)) = whole.map(HeaderValue::from_str) {
-            self.headers
-                .insert(HeaderName::from_static("x-workspace-id"), id);
+            self.headers.insert("x-workspace-id", id);
         }
         self
     }
@@ -205,9 +204,7 @@ impl Gateway {
     /// cut short.
     pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success> {
         let mut headers = self.headers.clone();
-        for (name, value) in &call.headers {
-            headers.insert(name.clone(), value.clone());
-        }
+        headers.extend(call.headers.clone());
         let request = Outgoing {
             method: &call.method,
             url: &self.url(&call.path)?,
@@ -283,7 +280,7 @@ fn headers(api_key: &str) -> Result<HeaderMap> {
         let problem = "is too long, or has a line break or control character; check that it was copied correctly";
         let value = header::secret_value(api_key.to_owned())
             .ok_or_else(|| NexusError::invalid_input("api_key", problem))?;
-        headers.insert(HeaderName::from_static("x-api-key"), value);
+        headers.insert("x-api-key", value);
     }
     Ok(headers)
 }

@@ -5,7 +5,6 @@
 //! creates it again could both hold the lock.
 
 use std::env;
-use std::fmt;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -118,14 +117,8 @@ impl<L: RefreshLock + ?Sized> RefreshLock for Arc<L> {
     }
 }
 
-impl fmt::Debug for dyn RefreshLock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RefreshLock")
-    }
-}
-
 /// The choice of a lock in the options of a client.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(crate) enum LockOption {
     /// The directory in `NEXUS_LOCK_DIR`, or the default directory. If `NEXUS_LOCK_DIR` is empty, the client uses no
     /// lock.

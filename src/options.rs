@@ -403,7 +403,7 @@ fn variable(name: &str, value: Option<OsString>) -> Result<String> {
 }
 
 debug_only!(NexusClientOptions: timeout, retry_policy, max_body_bytes, allow_insecure_http, log_level,
-    stale_if_error, lock);
+    stale_if_error);
 
 #[cfg(all(test, unix))]
 mod tests;

@@ -74,20 +74,17 @@ impl Transport {
             Proxies::read(value, log)
         };
         let has_callers_agent = agent.is_some();
-        let (agents, proxies) = match agent {
-            Some(agent) => {
-                let proxies = match agent.config().proxy() {
-                    Some(proxy) if proxy.is_from_env() => Some(read()),
-                    Some(proxy) => proxies::check(proxy, "agent").map(|()| None)?,
-                    None => None,
-                };
-                (Agents::of_caller(agent), proxies)
-            }
-            None => {
-                let proxies = read();
-                let config = settings::of_agent(timeout).proxy(proxies.of_agent());
-                (Agents::own(config.build().new_agent()), Some(proxies))
-            }
+        let (agents, proxies) = if let Some(agent) = agent {
+            let proxies = match agent.config().proxy() {
+                Some(proxy) if proxy.is_from_env() => Some(read()),
+                Some(proxy) => proxies::check(proxy, "agent").map(|()| None)?,
+                None => None,
+            };
+            (Agents::of_caller(agent), proxies)
+        } else {
+            let proxies = read();
+            let config = settings::of_agent(timeout).proxy(proxies.of_agent());
+            (Agents::own(config.build().new_agent()), Some(proxies))
         };
         Ok(Self {
             agents,

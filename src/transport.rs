@@ -69,25 +69,19 @@ impl Transport {
         timeout: Duration,
         log: Log,
     ) -> Result<Self, NexusError> {
-        let read = || {
-            let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
-            Proxies::read(value, log)
-        };
         let has_callers_agent = agent.is_some();
-        let (agents, proxies) = if let Some(agent) = agent {
-            let proxies = match agent.config().proxy() {
-                Some(proxy) if proxy.is_from_env() => Some(read()),
-                Some(proxy) => proxies::check(proxy, "agent").map(|()| None)?,
-                None => None,
-            };
-            (Agents::of_caller(agent), proxies)
-        } else {
-            let proxies = read();
-            let config = settings::of_agent(timeout).proxy(proxies.of_agent());
-            (Agents::own(config.build().new_agent()), Some(proxies))
+        let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
+        let proxies = match agent.as_ref().map(|agent| agent.config().proxy()) {
+            Some(None) => None,
+            Some(Some(own)) if !own.is_from_env() => proxies::check(own, "agent").map(|_| None)?,
+            _ => Some(Proxies::read(value, log)),
+        };
+        let own = || {
+            let proxy = proxies.as_ref().and_then(Proxies::of_agent);
+            settings::of_agent(timeout).proxy(proxy).build().new_agent()
         };
         Ok(Self {
-            agents,
+            agents: Agents::new(agent.unwrap_or_else(own), !has_callers_agent),
             has_callers_agent,
             proxies,
             timeout,

@@ -17,16 +17,13 @@ pub(super) struct Agents {
 }
 
 impl Agents {
-    pub(super) fn own(agent: Agent) -> Self {
-        let keeps_cookies = size_of_val(&agent.cookie_jar_lock()) > 0;
+    pub(super) fn new(agent: Agent, is_own: bool) -> Self {
+        // A caller may hold the lock of its agent's jar.
+        let keeps_cookies = is_own && size_of_val(&agent.cookie_jar_lock()) > 0;
         Self {
             agent,
             idle: keeps_cookies.then(Mutex::default),
         }
-    }
-
-    pub(super) fn of_caller(agent: Agent) -> Self {
-        Self { agent, idle: None }
     }
 
     pub(super) fn run<B: AsSendBody>(

@@ -1,19 +1,21 @@
 //! The proxies that the environment names.
 
-use std::net::Ipv6Addr;
-
 use ureq::http::Uri;
-use ureq::http::uri::Scheme;
 use ureq::{Proxy, ProxyProtocol};
 
 use crate::error::NexusError;
 use crate::log::Log;
+use crate::url;
+
+/// What is written around a host without being a part of its name: the brackets of an IPv6 address, and outer dots.
+const AROUND: [char; 3] = ['[', ']', '.'];
 
 /// The proxies for http URLs and for https URLs, and the hosts that are reached directly.
 pub(super) struct Proxies {
     http: Option<Named>,
     https: Option<Named>,
-    no_proxy: Vec<String>,
+    /// The list of hosts, in lower case.
+    no_proxy: String,
 }
 
 /// A proxy, and the name of its variable.
@@ -29,11 +31,7 @@ impl Proxies {
     /// whose value is not a proxy's URL, with a warning.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>, log: Log) -> Self {
         let value = |name: &&str| variable(name).filter(|value| !value.is_empty());
-        let hosts = ["no_proxy", "NO_PROXY"].iter().find_map(value);
-        let hosts = hosts.unwrap_or_default().to_ascii_lowercase();
-        let hosts = hosts
-            .split([',', ' ', '\t'])
-            .map(|host| host.trim_matches('.'));
+        let no_proxy = ["no_proxy", "NO_PROXY"].iter().find_map(value);
         let named = |name: &&'static str| {
             let proxy = Proxy::new(&value(name)?).ok();
             if proxy.is_none() {
@@ -59,10 +57,7 @@ impl Proxies {
         Self {
             http,
             https,
-            no_proxy: hosts
-                .filter(|host| !host.is_empty())
-                .map(url_host)
-                .collect(),
+            no_proxy: no_proxy.unwrap_or_default().to_ascii_lowercase(),
         }
     }
 
@@ -74,36 +69,27 @@ impl Proxies {
 
     /// Returns the proxy for a request to this URL.
     pub(super) fn of(&self, url: &Uri) -> Result<Option<&Proxy>, NexusError> {
-        let is_https = url.scheme() == Some(&Scheme::HTTPS);
+        let is_https = url::is_https(url);
         let named = if is_https { &self.https } else { &self.http };
-        let Some(Named { proxy, variable }) = named else {
-            return Ok(None);
-        };
-        if self.is_direct(url.host().unwrap_or_default()) {
-            return Ok(None);
-        }
-        check(proxy, variable).map(|()| Some(proxy))
+        let host = url.host().unwrap_or_default();
+        let used = named.as_ref().filter(|_| !self.is_direct(host));
+        used.map(|used| check(&used.proxy, used.variable))
+            .transpose()
     }
 
-    /// Returns whether `NO_PROXY` lists this host or a domain above it.
+    /// Returns whether `NO_PROXY` lists this host or a domain above it. An entry `*.example.com` stands for the hosts below
+    /// the domain, and `*` for every host.
     fn is_direct(&self, host: &str) -> bool {
-        let host = host.trim_end_matches('.');
-        let below = |domain: &str| {
-            host.strip_suffix(domain)
-                .is_some_and(|it| it.ends_with('.'))
-        };
-        let is_listed = |entry: &String| match entry.strip_prefix("*.") {
-            Some(domain) => below(domain),
-            None => entry == "*" || entry == host || below(entry),
-        };
-        self.no_proxy.iter().any(is_listed)
+        let host = host.trim_matches(AROUND);
+        let mut entries = self.no_proxy.split([',', ' ', '\t']);
+        entries.any(|entry| match entry.strip_prefix('*') {
+            Some(end) => host.ends_with(end),
+            None => {
+                let before = host.strip_suffix(entry.trim_matches(AROUND));
+                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            }
+        })
     }
-}
-
-/// Writes a host as URLs do, with brackets around an IPv6 address.
-fn url_host(host: &str) -> String {
-    let address = host.parse::<Ipv6Addr>();
-    address.map_or_else(|_| host.to_owned(), |address| format!("[{address}]"))
 }
 
 /// Returns whether ureq can use the proxy. Without `socks-proxy`, it would bypass a SOCKS proxy or panic.
@@ -112,10 +98,10 @@ fn is_usable(proxy: &Proxy) -> bool {
     is_http || cfg!(feature = "socks-proxy")
 }
 
-/// Refuses a proxy that ureq cannot use. The error names `place`.
-pub(super) fn check(proxy: &Proxy, place: &str) -> Result<(), NexusError> {
+/// Returns the proxy, unless ureq cannot use it. The error names `place`.
+pub(super) fn check<'a>(proxy: &'a Proxy, place: &str) -> Result<&'a Proxy, NexusError> {
     if is_usable(proxy) {
-        return Ok(());
+        return Ok(proxy);
     }
     let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or use an http:// proxy";
     Err(NexusError::invalid_input(place, problem))

@@ -40,7 +40,7 @@ fn own(timeout: Duration) -> Transport {
 
 fn with(agent: ureq::Agent, proxies: Option<Proxies>, timeout: Duration) -> Transport {
     Transport {
-        agents: Agents::own(agent),
+        agents: Agents::new(agent, true),
         has_callers_agent: false,
         proxies,
         timeout,

@@ -88,7 +88,7 @@ fn hosts_in_no_proxy_are_reached_directly() {
         ("10.0.0.0/8", "10.0.0.1", false, true),
         ("a.test:8443", "a.test:8443", false, false),
         ("::1", "[::1]", true, false),
-        ("fd00::0001", "[fd00::1]", true, true),
+        ("fd00::0001", "[fd00::1]", false, false),
         ("[fd00::1]", "[fd00::1]", true, true),
         ("fd00::/8", "[fd00::1]", false, false),
     ];
@@ -96,7 +96,7 @@ fn hosts_in_no_proxy_are_reached_directly() {
         let proxies = read(&format!(
             "all_proxy=http://user:pass%40word@proxy:3128; NO_PROXY={list}"
         ));
-        let url = crate::url::parse(&format!("https://{host}/")).unwrap();
+        let url = url::parse(&format!("https://{host}/")).unwrap();
         let proxy = proxies.of(&url).unwrap();
         assert_eq!(proxy.is_none(), is_direct, "{list}: {host}");
         let Some(proxy) = proxy else { continue };

@@ -126,7 +126,7 @@ impl Secrets {
             }
         }
         if let Some(shown) = hidden(body)? {
-            *body = shown;
+            *body = shown.into_bytes();
             if let Some(length) = headers.get_mut(CONTENT_LENGTH) {
                 *length = body.len().into();
             }
@@ -135,48 +135,33 @@ impl Secrets {
     }
 
     /// Returns the text with `stand_in` in place of each secret, or `None` if the text contains no secret.
-    pub(crate) fn hidden(&self, text: &[u8], stand_in: &str) -> Option<Vec<u8>> {
+    pub(crate) fn hidden(&self, text: &str, stand_in: &str) -> Option<String> {
         let far = Deadline::after(MAX_DURATION);
-        self.replaced(text, stand_in, far).ok().flatten()
+        self.replaced(text.as_bytes(), stand_in, far).ok().flatten()
     }
 
-    /// Replaces the longest secrets first, because a secret may be a part of another one.
-    fn replaced(&self, text: &[u8], stand_in: &str, end: Deadline) -> Result<Option<Vec<u8>>> {
+    /// Replaces the longest secrets first, because a secret may be a part of another one. In a text that contains a secret,
+    /// U+FFFD replaces what is not UTF-8.
+    fn replaced(&self, text: &[u8], stand_in: &str, end: Deadline) -> Result<Option<String>> {
         let late =
             "the search for the credential timed out; raise `timeout`, or lower max_body_bytes";
-        let mut shown = None;
+        let (mut text, mut is_changed) = (String::from_utf8_lossy(text), false);
         for (_, secret) in &self.0 {
             let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
             let longest = runs.max_by_key(|run| run.len()).unwrap_or_default();
-            if !contains(text, longest) {
+            if !text.contains(longest) {
                 continue;
             }
             for (_, spelling) in spellings(secret) {
                 let left = end.left();
                 left.ok_or_else(|| NexusError::new(ErrorKind::Timeout, late))?;
-                let text = shown.as_deref().unwrap_or(text);
-                if contains(text, &spelling) {
-                    shown = Some(replace(text, &spelling, stand_in));
+                if text.contains(&spelling) {
+                    (text, is_changed) = (text.replace(&spelling, stand_in).into(), true);
                 }
             }
         }
-        Ok(shown)
+        Ok(is_changed.then(|| text.into_owned()))
     }
-}
-
-/// Returns whether the text contains a string. A copy is always within one run of valid UTF-8.
-fn contains(text: &[u8], string: &str) -> bool {
-    let mut chunks = text.utf8_chunks();
-    chunks.any(|chunk| chunk.valid().contains(string))
-}
-
-fn replace(text: &[u8], string: &str, stand_in: &str) -> Vec<u8> {
-    let mut shown = Vec::with_capacity(text.len());
-    for chunk in text.utf8_chunks() {
-        shown.extend_from_slice(chunk.valid().replace(string, stand_in).as_bytes());
-        shown.extend_from_slice(chunk.invalid());
-    }
-    shown
 }
 
 #[cfg(test)]

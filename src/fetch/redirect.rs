@@ -109,7 +109,7 @@ impl Hop<'_> {
         if token.is_in_url() {
             secrets.add(token.secrets(self.call), MIN_CREDENTIAL);
         }
-        let has_secret = |text: String| secrets.hidden(text.as_bytes(), "").is_some();
+        let has_secret = |text: String| secrets.hidden(&text, "").is_some();
         if url::decodings(&target.to_string()).any(has_secret) {
             return Err(self.insecure("to another origin with the credential in its URL"));
         }

@@ -83,7 +83,8 @@ impl NexusClient {
     ///
     /// `invalid_input`, which names the option or the environment variable:
     ///
-    /// - a `gateway_url` that is not an absolute http or https URL, or has a user name, password or query
+    /// - a `gateway_url` that is not an absolute http or https URL, or has a user name, password, query
+    ///   or fragment
     /// - an `api_key` that a header cannot carry
     /// - a `timeout` of zero
     /// - an `agent` with a SOCKS proxy of its own, in a build without the feature `socks-proxy`

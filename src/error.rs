@@ -301,5 +301,13 @@ pub(crate) fn not_blank(place: &str, value: &str) -> Result<()> {
     Ok(())
 }
 
+pub(crate) fn not_zero(place: &str, time: Duration) -> Result<()> {
+    if time.is_zero() {
+        let problem = "is zero; set a longer timeout";
+        return Err(NexusError::invalid_input(place, problem));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests;

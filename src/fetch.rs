@@ -44,8 +44,10 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let url = options.with_query(url);
-        let url = self.absolute(&url)?;
+        let mut url = options.with_query(url);
+        if let Some(base) = &self.base {
+            url = base.absolute(&url)?;
+        }
         let timeout = options.timeout.unwrap_or(self.client.options.timeout);
         let mut fetch = PendingFetch {
             fetcher: self,
@@ -58,11 +60,11 @@ impl Fetcher {
             deadline: Deadline::after(timeout),
             secrets: self.hide_credential.then(Secrets::default),
         };
-        let mut response = fetch.send_hops()?;
+        let (mut head, mut body) = fetch.send_hops()?.into_parts();
         if let Some(secrets) = &fetch.secrets {
-            secrets.hide_in(&mut response.headers, &mut response.body, fetch.deadline)?;
+            secrets.hide_in(&mut head.headers, &mut body, fetch.deadline)?;
         }
-        Ok((response.status, response.headers, response.body))
+        Ok((head.status.as_u16(), head.headers, body))
     }
 }
 
@@ -85,7 +87,7 @@ impl PendingFetch<'_> {
         }
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&token)?;
-            if response.status == 401 && self.hop.authenticated && source == Source::Cache {
+            if response.status() == 401 && self.hop.authenticated && source == Source::Cache {
                 let fresh = self.fetcher.replacement(&token, self.deadline)?;
                 // The server chose the URL of a redirect, and may have copied the credential into its path. The SDK
                 // does not know where, so it cannot put another token there.
@@ -99,12 +101,13 @@ impl PendingFetch<'_> {
                     response = self.try_hop(&token)?;
                 }
             }
-            let target = redirect::location(response.status, &response.headers);
+            let status = response.status().as_u16();
+            let target = redirect::location(status, response.headers());
             let Some(target) = target.filter(|_| self.hop.options.redirects == Redirects::Follow)
             else {
                 return Ok(response);
             };
-            self.hop.redirect(response.status, target, &token)?;
+            self.hop.redirect(status, target, &token)?;
             self.fetcher.check(&self.hop.url)?;
         }
         let origin = url::origin(&self.hop.url);
@@ -131,9 +134,9 @@ impl PendingFetch<'_> {
             let max_body = client.options.max_body_bytes;
             let sent = client.transport.send(&outgoing, deadline, max_body);
             let retry = match &sent {
-                Ok(response) if idempotent && policy.retries_status(response.status) => {
-                    let why = format!("the upstream returned status {}", response.status);
-                    attempts.wait_for_retry(&why, date::retry_after_header(&response.headers))
+                Ok(response) if idempotent && policy.retries_status(response.status().as_u16()) => {
+                    let why = format!("the upstream returned status {}", response.status());
+                    attempts.wait_for_retry(&why, date::retry_after_header(response.headers()))
                 }
                 Ok(_) => false,
                 Err(error) => error.may_repeat() && attempts.wait_for_retry(error, None),

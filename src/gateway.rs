@@ -138,10 +138,7 @@ impl Gateway {
         log: Log,
     ) -> Result<Self> {
         let base = base_url("gateway_url", &options.gateway_url)?;
-        if options.timeout.is_zero() {
-            let problem = "is zero; set a longer timeout";
-            return Err(NexusError::invalid_input("timeout", problem));
-        }
+        error::not_zero("timeout", options.timeout)?;
         let origin = url::origin(&base);
         if !url::is_confidential(&base) && !options.allow_insecure_http {
             log.warn(format_args!(
@@ -222,7 +219,7 @@ impl Gateway {
         let sent = self.transport.send(&request, deadline, call.max_response);
         self.log_outcome(&request, &sent, at);
         let response = sent?;
-        if (200..300).contains(&response.status) {
+        if response.status().is_success() {
             return success(&call.method, &response, at);
         }
         let secrets = call.secrets.iter().chain([&self.api_key]);
@@ -237,7 +234,7 @@ impl Gateway {
     /// request has a secret in its path.
     fn log_outcome(&self, request: &Outgoing<'_>, sent: &Result<Response>, at: Now) {
         let outcome = match sent {
-            Ok(response) => response.status.to_string(),
+            Ok(response) => response.status().as_u16().to_string(),
             Err(error) => error.code().to_owned(),
         };
         let (method, path) = (request.method, request.url.path());
@@ -287,12 +284,12 @@ fn headers(api_key: &str) -> Result<HeaderMap> {
 
 fn success(method: &Method, response: &Response, at: Now) -> Result<Success> {
     // The response to a DELETE may have no content (RFC 9110 section 9.3.5).
-    let body = match response.body.trim_ascii() {
+    let body = match response.body().trim_ascii() {
         b"" if method == Method::DELETE => Object::new(),
         body => json::response(body)
-            .map_err(|error| error.with(|inner| inner.status = Some(response.status)))?,
+            .map_err(|error| error.with(|inner| inner.status = Some(response.status().as_u16())))?,
     };
-    let date = date::server_time(&response.headers);
+    let date = date::server_time(response.headers());
     let clock = ResponseClock { at, date };
     Ok(Success { body, clock })
 }

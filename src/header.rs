@@ -127,12 +127,10 @@ pub(crate) fn is_secret(name: &str) -> bool {
 pub(crate) fn base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3).saturating_mul(4));
     for chunk in bytes.chunks(3) {
-        let byte = |at: usize| u32::from(chunk.get(at).copied().unwrap_or_default());
+        let byte = |at: usize| usize::from(chunk.get(at).copied().unwrap_or_default());
         let group = byte(0) << 16 | byte(1) << 8 | byte(2);
         for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let digit = usize::try_from(group >> shift & 63)
-                .ok()
-                .and_then(|digit| BASE64.get(digit));
+            let digit = BASE64.get(group >> shift & 63);
             let digit = digit.filter(|_| at <= chunk.len());
             text.push(digit.map_or('=', |digit| char::from(*digit)));
         }

@@ -387,8 +387,8 @@ impl NexusClientOptions {
 pub(crate) fn base_url(place: &str, text: &str) -> Result<Uri> {
     let invalid = |problem| NexusError::invalid_input(place, problem);
     let base = url::parse(text.trim()).map_err(invalid)?;
-    if base.query().is_some() {
-        return Err(invalid("has a query; leave it out".into()));
+    if text.contains(['?', '#']) {
+        return Err(invalid("has a query or a fragment; leave it out".into()));
     }
     Ok(base)
 }

@@ -184,9 +184,9 @@ impl Transport {
 
     /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with the timeouts
     /// of that request. Blocks until the response's head is complete.
-    pub(crate) fn pass_on<B: ureq::AsSendBody>(
+    pub(crate) fn pass_on(
         &self,
-        request: Request<B>,
+        request: Request<ureq::SendBody<'_>>,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let url = request.uri().clone();
         // ureq attaches the agent, which has the settings, to every request that it passes to a middleware.

@@ -1,13 +1,13 @@
 //! A `ureq::Agent` that puts the credential on every request.
 
-use std::io::Read as _;
+use std::sync::Arc;
 
 use ureq::http::request::Parts;
 use ureq::http::{Method, Request, Response};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, SendBody};
 
-use crate::error::{NexusError, Result};
+use crate::error::Result;
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options;
 use crate::flights::Source;
@@ -31,8 +31,6 @@ pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
         .input_buffer_size(config.input_buffer_size())
         .output_buffer_size(config.output_buffer_size())
         .max_idle_age(config.max_idle_age())
-        .max_redirects(0)
-        .allow_non_standard_methods(true)
         .timeout_global(timeouts.global)
         .timeout_resolve(timeouts.resolve)
         .timeout_connect(timeouts.connect)
@@ -53,23 +51,10 @@ impl Middleware for Injector {
         _: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, ureq::Error> {
         let (mut parts, body) = request.into_parts();
-        options::check_method(parts.method.as_str()).map_err(other)?;
-        let requested = parts.uri.to_string();
-        self.0.check_url(&requested).map_err(other)?;
+        let authorized = self.authorize(&mut parts);
+        let (token, source) = authorized.map_err(|error| ureq::Error::Other(Box::new(error)))?;
         let client = &self.0.client;
-        let (token, source) = self.0.token(client.gateway.longest_call()).map_err(other)?;
-        // A signature covers the body, which may be a stream. Only reading shows whether the body is empty.
-        let is_read = matches!(parts.method, Method::GET | Method::HEAD);
-        let body = match token.to_header() {
-            Ok(_) => Some(body),
-            Err(_) if is_read && body.into_reader().read(&mut [0])? == 0 => None,
-            Err(problem) => return Err(other(problem)),
-        };
-        self.authorize(&mut parts, &token).map_err(other)?;
-        let response = match body {
-            Some(body) => client.transport.pass_on(Request::from_parts(parts, body)),
-            None => client.transport.pass_on(Request::from_parts(parts, ())),
-        };
+        let response = client.transport.pass_on(Request::from_parts(parts, body));
         let is_401 = match &response {
             Ok(response) => response.status() == 401,
             Err(error) => matches!(error, ureq::Error::StatusCode(401)),
@@ -85,13 +70,18 @@ impl Middleware for Injector {
 }
 
 impl Injector {
-    fn authorize(&self, request: &mut Parts, token: &CachedToken) -> Result<()> {
+    /// Puts the credential on a request. Returns the token and its source.
+    fn authorize(&self, request: &mut Parts) -> Result<(Arc<CachedToken>, Source)> {
+        options::check_method(request.method.as_str())?;
         let requested = request.uri.to_string();
+        self.0.check_url(&requested)?;
+        let (token, source) = self.0.token(self.0.client.gateway.longest_call())?;
+        // A signature covers the body, which may be a stream. A GET or HEAD usually has none.
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            token.to_header()?;
+        }
         request.uri = self.0.check_url(&token.target(&requested)?)?;
-        token.authorize(&request.method, &request.uri, &mut request.headers, b"")
+        token.authorize(&request.method, &request.uri, &mut request.headers, b"")?;
+        Ok((token, source))
     }
-}
-
-fn other(error: NexusError) -> ureq::Error {
-    ureq::Error::Other(Box::new(error))
 }

@@ -1,6 +1,5 @@
 //! A client for one credential, which can be limited to the URLs that the credential may be sent to.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use ureq::http::{HeaderMap, Uri};
@@ -59,7 +58,7 @@ use crate::url;
 pub struct Fetcher {
     pub(super) client: Handle,
     credential: Credential,
-    base: Option<Base>,
+    pub(super) base: Option<Base>,
     hosts: Option<Vec<Rule>>,
     pub(super) hide_credential: bool,
 }
@@ -389,14 +388,6 @@ impl Fetcher {
         }
     }
 
-    /// Appends a relative URL to the base. Returns the URL itself if there is no base.
-    pub(super) fn absolute<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
-        match &self.base {
-            Some(base) => Ok(base.absolute(url)?.into()),
-            None => Ok(url.into()),
-        }
-    }
-
     /// Parses a URL, and checks that the credential may be sent to it.
     pub(super) fn check_url(&self, text: &str) -> Result<Uri> {
         let url = url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
@@ -417,7 +408,7 @@ impl Fetcher {
             Some(rules) => rules.iter().any(|rule| rule.matches(url)),
             None => self.base.is_none(),
         };
-        let has_origin = |base: &Base| base.has_origin_of(url);
+        let has_origin = |base: &Base| url::same_origin(&base.url, url);
         if is_listed || self.base.as_ref().is_some_and(has_origin) {
             return Ok(());
         }

@@ -1,6 +1,5 @@
 //! The options of a fetch, checked before a token is resolved.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use serde::Serialize;
 use ureq::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue, Method};
 
-use crate::error::{NexusError, Result};
+use crate::error::{self, NexusError, Result};
 use crate::header;
 use crate::log::debug_only;
 use crate::retry::RetryPolicy;
@@ -101,11 +100,8 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn method(mut self, method: impl AsRef<str>) -> Self {
-        match check_method(method.as_ref()) {
-            Ok(method) => self.method = method,
-            Err(problem) => self.note(problem),
-        }
-        self
+        let checked = check_method(method.as_ref()).map(|method| self.method = method);
+        self.noting(checked)
     }
 
     /// Adds a header, and keeps other headers of the same name. Default: none.
@@ -127,10 +123,8 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn header(mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Self {
-        if let Err(problem) = header::add(&mut self.headers, name.as_ref(), value.as_ref()) {
-            self.note(problem);
-        }
-        self
+        let added = header::add(&mut self.headers, name.as_ref(), value.as_ref());
+        self.noting(added)
     }
 
     /// Calls [`header`](Self::header) for each name and value, in order. Default: none.
@@ -218,11 +212,9 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(data) => (self.data, self.is_json) = (Some(data), true),
-            Err(error) => self.note(NexusError::invalid_input("json", error)),
-        }
-        self
+        let json = serde_json::to_vec(value);
+        let set = json.map(|data| (self.data, self.is_json) = (Some(data), true));
+        self.noting(set.map_err(|error| NexusError::invalid_input("json", error)))
     }
 
     /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects and
@@ -246,12 +238,8 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        if timeout.is_zero() {
-            let problem = "is zero; set a longer timeout";
-            self.note(NexusError::invalid_input("timeout", problem));
-        }
         self.timeout = Some(timeout);
-        self
+        self.noting(error::not_zero("timeout", timeout))
     }
 
     /// Sets whether redirects are followed. Default [`Redirects::Follow`].
@@ -307,17 +295,16 @@ impl FetchOptions {
 
     /// Removes the URL's fragment, which is never sent, and appends the query. Returns the URL unchanged if there is
     /// no query.
-    pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
-        if self.query.is_empty() {
-            return url.into();
-        }
-        let (url, _) = url.split_once('#').unwrap_or((url, ""));
-        url::with_parameter(url, &self.query.join("&")).into()
+    pub(super) fn with_query(&self, url: &str) -> String {
+        let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
+        let append = |url: String, pair: &String| url::with_parameter(&url, pair);
+        self.query.iter().fold(url.to_owned(), append)
     }
 
     /// Keeps the first problem, which becomes the error of the fetch.
-    fn note(&mut self, problem: NexusError) {
-        self.problem.get_or_insert(problem);
+    fn noting(mut self, outcome: Result<()>) -> Self {
+        self.problem = self.problem.or(outcome.err());
+        self
     }
 
     /// Checks the options and completes the headers.

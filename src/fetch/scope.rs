@@ -3,6 +3,7 @@
 use ureq::http::{Uri, uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::options::base_url;
 use crate::url;
 
 /// A parsed [`Fetcher::base_url`](crate::Fetcher::base_url).
@@ -10,18 +11,12 @@ use crate::url;
 pub(crate) struct Base {
     /// The base as the caller wrote it, before placeholders are filled.
     text: String,
-    url: Uri,
+    pub(super) url: Uri,
 }
 
 impl Base {
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let text = text.trim();
-        let invalid = |problem| NexusError::invalid_input("base_url", problem);
-        if text.contains(['?', '#']) {
-            return Err(invalid("has a query or a fragment; leave it out".into()));
-        }
-        let url = url::parse(text).map_err(invalid)?;
-        let text = text.to_owned();
+        let (url, text) = (base_url("base_url", text)?, text.trim().to_owned());
         Ok(Self { text, url })
     }
 
@@ -39,10 +34,6 @@ impl Base {
             Some(_) => (self.text.trim_end_matches('/'), "/"),
         };
         Ok([base, slash, &plain].concat())
-    }
-
-    pub(crate) fn has_origin_of(&self, target: &Uri) -> bool {
-        url::same_origin(&self.url, target)
     }
 }
 

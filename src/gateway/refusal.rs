@@ -22,14 +22,14 @@ pub(crate) fn of(
     response: &Response,
     secrets: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> (NexusError, u16) {
-    let status = response.status;
-    let fields = json::response(&response.body).unwrap_or_default();
+    let status = response.status().as_u16();
+    let fields = json::response(response.body()).unwrap_or_default();
     let broker_status = fields.get("status").and_then(Value::as_u64);
     let message = message_of(&fields);
     let relayed = message.as_deref().and_then(relayed);
     let mut hiding = Secrets::default();
     hiding.add(secrets, MIN_SECRET);
-    let hidden = |text: &str| hiding.hidden(text.as_bytes(), "[redacted]");
+    let hidden = |text: &str| hiding.hidden(text, "[redacted]");
     // A secret may be a part of a known code, such as the key `token` in `token_expired`.
     let is_shown = |code: &String| meaning::is_known(code) || hidden(code).is_none();
     let code = code_of(&fields).filter(is_shown);
@@ -39,9 +39,8 @@ pub(crate) fn of(
     let (next, connection, advice) = meaning::of(asked, status, &code, broker);
     // A redirect's text may repeat the address, with its query.
     let message = relayed.or(message).filter(|_| status >= 400);
-    let message = message.unwrap_or_else(|| body_of(status, &response.body));
-    let shown = hidden(&message).unwrap_or_else(|| message.into_bytes());
-    let mut message = String::from_utf8_lossy(&shown).into_owned();
+    let message = message.unwrap_or_else(|| body_of(status, response.body()));
+    let mut message = hidden(&message).unwrap_or(message);
     if let Some((end, _)) = message.char_indices().nth(MAX_TEXT) {
         message.replace_range(end.., "...");
     }
@@ -51,7 +50,7 @@ pub(crate) fn of(
     let error = NexusError::new(ErrorKind::Gateway, message).with(|error| {
         error.code = code.into();
         error.status = Some(status);
-        error.retry_after = date::retry_after_header(&response.headers);
+        error.retry_after = date::retry_after_header(response.headers());
         (error.next, error.connection) = (next, connection);
     });
     // A gateway may pass on a broker's 429.

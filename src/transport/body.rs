@@ -4,17 +4,13 @@ use std::io::{self, Read as _};
 
 use ureq::http::header::{HeaderValue, TRANSFER_ENCODING};
 use ureq::http::response::Parts;
-use ureq::http::{self, HeaderMap, Version};
+use ureq::http::{self, Version};
 use ureq::{Body, Timeout};
 
 use crate::time::Deadline;
 
 /// A response, read to its end.
-pub(crate) struct Response {
-    pub(crate) status: u16,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
+pub(crate) type Response = http::Response<Vec<u8>>;
 
 /// The part of a gateway's error body that is read, in bytes. Parsed JSON can take a hundred times as much memory.
 const MAX_REFUSAL: u64 = 64 << 10;
@@ -55,11 +51,7 @@ pub(super) fn read(
         Ok(_) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
         Ok(_) => {}
     }
-    Ok(Response {
-        status: head.status.as_u16(),
-        headers: head.headers,
-        body: bytes,
-    })
+    Ok(Response::from_parts(head, bytes))
 }
 
 /// A body that can be read until the deadline. ureq's own time limit for the body begins when the body does.

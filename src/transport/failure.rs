@@ -42,12 +42,10 @@ pub(super) fn is_disconnect(error: &Error) -> bool {
 /// Returns whether std has failed to look up a host. Its error has no kind: on Unix it has this text, and on Windows one
 /// of these codes (`WSAHOST_NOT_FOUND`, `WSATRY_AGAIN` and `WSANO_DATA`).
 fn is_lookup(error: &io::Error) -> bool {
-    match error.raw_os_error() {
-        Some(code) => cfg!(windows) && matches!(code, 11001 | 11002 | 11004),
-        None => error
-            .to_string()
-            .starts_with("failed to lookup address information"),
-    }
+    let code = error.raw_os_error();
+    let is_windows = cfg!(windows) && matches!(code, Some(11001 | 11002 | 11004));
+    let text = error.to_string();
+    is_windows || text.starts_with("failed to lookup address information")
 }
 
 /// Returns whether the kind of the error alone shows that the request was not sent.

@@ -82,12 +82,12 @@ impl Proxies {
     fn is_direct(&self, host: &str) -> bool {
         let host = host.trim_matches(AROUND);
         let mut entries = self.no_proxy.split([',', ' ', '\t']);
-        entries.any(|entry| match entry.strip_prefix('*') {
-            Some(end) => host.ends_with(end),
-            None => {
-                let before = host.strip_suffix(entry.trim_matches(AROUND));
-                before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+        entries.any(|entry| {
+            if let Some(end) = entry.strip_prefix('*') {
+                return host.ends_with(end);
             }
+            let before = host.strip_suffix(entry.trim_matches(AROUND));
+            before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
         })
     }
 }

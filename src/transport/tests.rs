@@ -110,7 +110,7 @@ impl Asked {
     }
 
     fn body_of(self, transport: &Transport) -> String {
-        String::from_utf8(self.sent(transport).unwrap().body).unwrap()
+        String::from_utf8(self.sent(transport).unwrap().into_body()).unwrap()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The errors made of gateways' refusals, whatever their bodies are.
 
 use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
-use ureq::http::{HeaderMap, HeaderValue};
+use ureq::http::{HeaderValue, StatusCode};
 
 use super::{assert_line, split};
 use crate::error::meaning::Asked;
@@ -27,18 +27,14 @@ pub fn error_body(data: &[u8]) {
     let (wait, data) = split(data);
     let (clock, data) = split(data);
     let (to, body) = split(data);
-    let status = status.trim().parse().unwrap_or(500_u16);
-    let mut headers = HeaderMap::new();
+    let mut response = Response::new(body.to_vec());
+    let status = status.trim().parse();
+    *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in [(RETRY_AFTER, wait), (DATE, clock), (LOCATION, to)] {
         if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(name, value);
+            response.headers_mut().insert(name, value);
         }
     }
-    let response = Response {
-        status,
-        headers,
-        body: body.to_vec(),
-    };
     for asked in [Asked::Resolve, Asked::Refresh, Asked::Connection] {
         check(asked, &response);
     }
@@ -46,10 +42,11 @@ pub fn error_body(data: &[u8]) {
 
 fn check(asked: Asked, response: &Response) {
     let (error, _) = refusal::of(asked, response, SENT);
-    assert_eq!(error.status_code(), Some(response.status));
-    let may_pass = matches!(response.status, 429 | 502..=504)
+    let status = response.status().as_u16();
+    assert_eq!(error.status_code(), Some(status));
+    let may_pass = matches!(status, 429 | 502..=504)
         || error.code() == "token_expired"
-        || response.body.windows(3).any(|part| part == b"429");
+        || response.body().windows(3).any(|part| part == b"429");
     assert!(may_pass || !error.is_retryable(), "{error:?}");
     let length = error.message().chars().count();
     assert!(length <= 503 + ADVICE, "{length} characters");
@@ -61,7 +58,7 @@ fn check(asked: Asked, response: &Response) {
     let code = error.code().bytes();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
     assert!(code.len() <= 100 && code.into_iter().all(plain), "{error}");
-    if (300..400).contains(&response.status) {
+    if (300..400).contains(&status) {
         assert!(!error.message().contains('?'), "{error}");
     }
 }

@@ -93,7 +93,14 @@ fn options_of_a_client() {
     let table = [
         (at(""), "gateway_url: is empty"),
         (at("https://me:pw@host"), "gateway_url: has a user name"),
-        (at("https://host/v1?"), "gateway_url: has a query; leave"),
+        (
+            at("https://host/v1?"),
+            "gateway_url: has a query or a fragment; leave",
+        ),
+        (
+            at("https://host/#v1"),
+            "gateway_url: has a query or a fragment; leave",
+        ),
         (key("a\r\nX: y"), "api_key: "),
         (key("\u{7f}"), "api_key: "),
         (key(&long), "api_key: "),

@@ -3,21 +3,19 @@
 use std::time::Duration;
 
 use ureq::http::header::RETRY_AFTER;
-use ureq::http::{HeaderMap, HeaderName, HeaderValue};
+use ureq::http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::*;
 use crate::error::meaning::Next;
 
 fn response(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Response {
-    let headers = headers.iter().map(|(name, value)| {
+    let mut response = Response::new(body.to_vec());
+    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+    for (name, value) in headers {
         let value = HeaderValue::from_str(value).unwrap();
-        (HeaderName::from_static(name), value)
-    });
-    Response {
-        status,
-        headers: headers.collect(),
-        body: body.to_vec(),
+        response.headers_mut().insert(*name, value);
     }
+    response
 }
 
 fn error_of(status: u16, body: impl AsRef<[u8]>) -> NexusError {
@@ -117,7 +115,7 @@ fn how_long_to_wait() {
         assert_eq!(read(&response, &[""]).retry_after(), wait, "{value:?}");
     }
     let undated = response(503, &[("retry-after", now.1)], b"");
-    let waits = date::retry_after_header(&undated.headers);
+    let waits = date::retry_after_header(undated.headers());
     assert_eq!(waits, Some(Duration::ZERO), "long ago by our own clock");
     let mut odd = HeaderMap::new();
     odd.insert(RETRY_AFTER, HeaderValue::from_bytes(b"\xff").unwrap());

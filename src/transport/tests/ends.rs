@@ -88,6 +88,6 @@ fn a_head_of_64_kib_is_read() {
     });
     let url = format!("http://127.0.0.1:{port}/");
     let response = get(url).sent(&unchanged()).unwrap();
-    assert_eq!(response.headers.get_all("X").iter().count(), 60);
-    assert_eq!(response.body, b"ok");
+    assert_eq!(response.headers().get_all("X").iter().count(), 60);
+    assert_eq!(response.body(), b"ok");
 }

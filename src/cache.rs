@@ -90,7 +90,7 @@ impl Tenant {
         Ok(Arc::new(Self::new(workspace_id, provider)))
     }
 
-    fn key(&self) -> Key<'_> {
+    pub(crate) fn key(&self) -> Key<'_> {
         (&self.workspace_id, &self.provider)
     }
 }
@@ -147,7 +147,7 @@ impl TokenCache {
     /// ```
     #[must_use]
     pub fn get(&self, workspace_id: &str, provider: &str) -> Option<Arc<CachedToken>> {
-        self.get_at(workspace_id, provider, Now::read())
+        self.get_at((workspace_id, provider), Now::read())
     }
 
     /// Puts a token into the cache, and replaces the tenant's old token.
@@ -165,7 +165,7 @@ impl TokenCache {
     /// assert_eq!(cache.len(), 1);
     /// ```
     pub fn set(&self, workspace_id: &str, provider: &str, token: impl Into<Arc<CachedToken>>) {
-        self.set_at(workspace_id, provider, token.into(), Now::read());
+        self.set_at((workspace_id, provider), token.into(), Now::read());
     }
 
     /// Removes the tenant's token.
@@ -236,14 +236,9 @@ impl TokenCache {
         entries.filter(|entry| entry.is_fresh(now)).count()
     }
 
-    pub(crate) fn get_at(
-        &self,
-        workspace_id: &str,
-        provider: &str,
-        now: Now,
-    ) -> Option<Arc<CachedToken>> {
+    pub(crate) fn get_at(&self, key: Key<'_>, now: Now) -> Option<Arc<CachedToken>> {
         let mut entries = self.entries.lock();
-        let entry = entries.get_mut((workspace_id, provider))?;
+        let entry = entries.get_mut(key)?;
         entry.is_fresh(now).then(|| Arc::clone(&entry.token))
     }
 
@@ -266,17 +261,11 @@ impl TokenCache {
         Lookup::Stale { token, is_first }
     }
 
-    pub(crate) fn set_at(
-        &self,
-        workspace_id: &str,
-        provider: &str,
-        token: Arc<CachedToken>,
-        now: Now,
-    ) {
+    pub(crate) fn set_at(&self, key: Key<'_>, token: Arc<CachedToken>, now: Now) {
         let entry = Entry::new(token, now, now, self.buffer, Duration::ZERO);
         let mut entries = self.entries.lock();
-        entries.note_change((workspace_id, provider));
-        entries.replace((workspace_id, provider), entry, now);
+        entries.note_change(key);
+        entries.replace(key, entry, now);
     }
 
     /// Replaces the tenant's token with the gateway's token, or removes it if `token` is `None`. Does nothing if the

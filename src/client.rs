@@ -125,7 +125,7 @@ impl NexusClient {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
         let flights = &self.0.flights;
-        let token = flights.resolve(None, &tenant, Reason::Missing, deadline)?;
+        let token = flights.resolve(&TokenCache::new(), &tenant, Reason::Missing, deadline)?;
         Ok(CachedToken::clone(&token))
     }
 

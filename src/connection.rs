@@ -102,20 +102,17 @@ impl RequestConnectionInput {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn body(&self) -> Result<Value> {
         error::not_blank("user_id", &self.user_id)?;
         error::not_blank("provider_name", &self.provider_name)?;
-        error::not_blank("return_url", &self.return_url)
-    }
-
-    pub(crate) fn body(&self) -> Value {
-        json::without_nulls(json!({
+        error::not_blank("return_url", &self.return_url)?;
+        Ok(json::without_nulls(json!({
             "user_id": self.user_id,
             "provider_name": self.provider_name,
             "scopes": self.scopes,
             "return_url": self.return_url,
             "metadata": self.metadata,
-        }))
+        })))
     }
 }
 

@@ -61,18 +61,7 @@ pub(crate) struct Inner {
 
 impl NexusError {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Arc::new(Inner {
-            kind,
-            // A message may repeat text from a server.
-            message: message.into().replace(is_unsafe_to_show, " "),
-            source: None,
-            code: kind.code().into(),
-            status: None,
-            retry_after: None,
-            may_repeat: false,
-            connection: "",
-            next: meaning::of(Asked::Resolve, 0, kind.code(), None).0,
-        }))
+        Self::with_code(kind.code(), message)
     }
 
     /// Creates an error with this code, for your own mocks. The code determines [`kind`](Self::kind),
@@ -93,10 +82,18 @@ impl NexusError {
         let code = code.into();
         let status = code.strip_prefix("http_");
         let status = status.and_then(|status| status.parse().ok());
-        Self::new(ErrorKind::of_code(&code), message).with(|inner| {
-            inner.next = meaning::of(Asked::Resolve, status.unwrap_or_default(), &code, None).0;
-            (inner.code, inner.status) = (code, status);
-        })
+        Self(Arc::new(Inner {
+            kind: ErrorKind::of_code(&code),
+            // A message may repeat text from a server.
+            message: message.into().replace(is_unsafe_to_show, " "),
+            source: None,
+            status,
+            retry_after: None,
+            next: meaning::of(Asked::Resolve, status.unwrap_or_default(), &code, None).0,
+            may_repeat: false,
+            connection: "",
+            code,
+        }))
     }
 
     /// Creates an error about an argument that cannot be used. `place` names the argument, option, header or

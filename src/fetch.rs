@@ -48,7 +48,9 @@ impl Fetcher {
         if let Some(base) = &self.base {
             url = base.absolute(&url)?;
         }
-        let timeout = options.timeout.unwrap_or(self.client.options.timeout);
+        let timeout = options
+            .timeout
+            .unwrap_or(self.client.gateway.options.timeout);
         let mut fetch = PendingFetch {
             fetcher: self,
             hop: Hop {
@@ -131,7 +133,7 @@ impl PendingFetch<'_> {
                 may_refresh: false,
                 is_call: false,
             };
-            let max_body = client.options.max_body_bytes;
+            let max_body = client.gateway.options.max_body_bytes;
             let sent = client.transport.send(&outgoing, deadline, max_body);
             let retry = match &sent {
                 Ok(response) if idempotent && policy.retries_status(response.status().as_u16()) => {

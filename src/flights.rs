@@ -57,7 +57,6 @@ pub(crate) struct Flights {
     table: Table,
     /// The ids of the connections that the client has requested, with their tenants, the latest last.
     known_ids: Mutex<VecDeque<(Box<str>, Tenant)>>,
-    stale_if_error: bool,
     max_stale_wait: Duration,
     /// The number of threads that wait for all flights to end. While at least one thread waits, flights neither retry nor
     /// wait for a lock, because the program may exit during the next attempt. The wait of the client's last handle stays counted
@@ -70,16 +69,11 @@ pub(crate) struct Flights {
 }
 
 impl Flights {
-    pub(crate) fn new(
-        gateway: Arc<Gateway>,
-        process_lock: Option<ProcessLock>,
-        stale_if_error: bool,
-    ) -> Self {
+    pub(crate) fn new(gateway: Arc<Gateway>, process_lock: Option<ProcessLock>) -> Self {
         Self {
             gateway,
             table: Table::default(),
             known_ids: Mutex::default(),
-            stale_if_error,
             max_stale_wait: MAX_STALE_WAIT,
             ending: AtomicUsize::new(0),
             process_lock,
@@ -162,10 +156,10 @@ impl Flights {
         deadline: Deadline,
     ) -> Result<(Arc<CachedToken>, Source)> {
         let resolve = |reason, deadline| {
-            let token = self.resolve(Some(cache), tenant, reason, deadline)?;
+            let token = self.resolve(cache, tenant, reason, deadline)?;
             Ok((token, Source::Gateway))
         };
-        let lookup = || cache.lookup(tenant, self.stale_if_error, Now::read());
+        let lookup = || cache.lookup(tenant, self.gateway.options.stale_if_error, Now::read());
         let is_first = match lookup() {
             Lookup::Fresh(token) => return Ok((token, Source::Cache)),
             Lookup::Missing => return resolve(Reason::Missing, deadline),
@@ -200,7 +194,7 @@ impl Flights {
     /// Resolves the tenant's token, and puts the token into `cache`, if given. Blocks at most until the deadline.
     pub(crate) fn resolve(
         self: &Arc<Self>,
-        cache: Option<&TokenCache>,
+        cache: &TokenCache,
         tenant: &Arc<Tenant>,
         reason: Reason,
         deadline: Deadline,

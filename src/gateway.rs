@@ -16,7 +16,7 @@ use crate::json::{self, Object};
 use crate::lock::MIN_ATTEMPT;
 use crate::log::Log;
 use crate::options::{NexusClientOptions, base_url};
-use crate::retry::{Attempts, RetryPolicy};
+use crate::retry::Attempts;
 use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Outgoing, Response, Transport};
@@ -28,10 +28,8 @@ const MAX_RESPONSE: u64 = 256 << 10;
 pub(crate) struct Gateway {
     transport: Arc<Transport>,
     pub(crate) log: Log,
-    /// The client's timeout, which is the time limit of an attempt that cannot refresh a token.
-    timeout: Duration,
-    policy: RetryPolicy,
-    api_key: String,
+    /// The client's options. Their agent has been moved into `transport`.
+    pub(crate) options: NexusClientOptions,
     /// The scheme, host and port of the gateway.
     pub(crate) origin: String,
     /// The gateway's URL without a slash at the end.
@@ -133,7 +131,7 @@ pub(crate) struct Success {
 impl Gateway {
     /// Checks the options that requests to the gateway depend on.
     pub(crate) fn new(
-        options: &NexusClientOptions,
+        options: NexusClientOptions,
         transport: Arc<Transport>,
         log: Log,
     ) -> Result<Self> {
@@ -148,25 +146,23 @@ impl Gateway {
         Ok(Self {
             transport,
             log,
-            timeout: options.timeout,
-            policy: options.retry_policy.clone(),
-            api_key: options.api_key.clone(),
             address: [&origin, base.path().trim_end_matches('/')].concat(),
             origin,
             headers: headers(&options.api_key)?,
+            options,
         })
     }
 
     /// Returns the deadline of a caller that makes a call now: the client's timeout for each attempt, plus the longest
     /// pauses between the attempts.
     pub(crate) fn longest_call(&self) -> Deadline {
-        Deadline::after(self.policy.longest_call(self.timeout))
+        Deadline::after(self.options.retry_policy.longest_call(self.options.timeout))
     }
 
     /// Returns the time limit of an attempt that may refresh a token. It is also the lease of the lock that the attempt
     /// holds.
     pub(crate) fn longest_turn(&self) -> Duration {
-        self.timeout.max(MIN_ATTEMPT)
+        self.options.timeout.max(MIN_ATTEMPT)
     }
 
     /// Sends a request that cannot refresh a token, retries it according to the policy, and reads the response.
@@ -181,7 +177,7 @@ impl Gateway {
         attempt: impl Fn() -> Result<Success>,
         is_over: impl Fn() -> bool,
     ) -> Result<Success> {
-        let mut attempts = Attempts::new(&self.policy, None, self.log);
+        let mut attempts = Attempts::new(&self.options.retry_policy, None, self.log);
         loop {
             let error = match attempt() {
                 Ok(success) => return Ok(success),
@@ -213,7 +209,7 @@ impl Gateway {
         let timeout = if may_refresh {
             self.longest_turn()
         } else {
-            self.timeout
+            self.options.timeout
         };
         let (at, deadline) = (Now::read(), Deadline::after(timeout));
         let sent = self.transport.send(&request, deadline, call.max_response);
@@ -222,9 +218,9 @@ impl Gateway {
         if response.status().is_success() {
             return success(&call.method, &response, at);
         }
-        let secrets = call.secrets.iter().chain([&self.api_key]);
+        let secrets = call.secrets.iter().chain([&self.options.api_key]);
         let (error, status) = refusal::of(call.asked, &response, secrets);
-        let is_retried = self.policy.retries_status(status) && error.is_retryable();
+        let is_retried = self.options.retry_policy.retries_status(status) && error.is_retryable();
         let is_post = call.method == Method::POST;
         let is_under_way = may_refresh && is_under_way(&error, is_post);
         Err(error.with(|inner| inner.may_repeat = is_retried && !is_under_way))

@@ -25,8 +25,6 @@ pub(crate) type Handle = Shared<Inner>;
 
 /// The parts of a client. Dropping the last handle waits for the flights under way, for at most 5 s.
 pub(crate) struct Inner {
-    /// The client's options. Their agent has been moved into `transport`.
-    pub(crate) options: NexusClientOptions,
     pub(crate) transport: Arc<Transport>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) flights: Arc<Flights>,
@@ -38,11 +36,10 @@ impl Inner {
         let log = Log::new(options.log_level);
         let agent = options.agent.take();
         let transport = Arc::new(Transport::new(agent, options.timeout, log)?);
-        let gateway = Arc::new(Gateway::new(&options, Arc::clone(&transport), log)?);
         let lock = options.lock.clone().choose(log)?;
-        let flights = Flights::new(Arc::clone(&gateway), lock, options.stale_if_error);
+        let gateway = Arc::new(Gateway::new(options, Arc::clone(&transport), log)?);
+        let flights = Flights::new(Arc::clone(&gateway), lock);
         Ok(Self {
-            options,
             transport,
             gateway,
             flights: Arc::new(flights),

@@ -72,10 +72,7 @@ pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     match object.get(field)? {
         Value::String(text) => Some(text.clone()),
         Value::Bool(flag) => Some(flag.to_string()),
-        Value::Number(number) => {
-            let positive = number.as_u64().map(|count| count.to_string());
-            positive.or_else(|| Some(number.as_i64()?.to_string()))
-        }
+        Value::Number(number) if !number.is_f64() => Some(number.to_string()),
         _ => None,
     }
 }

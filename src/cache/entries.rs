@@ -66,15 +66,10 @@ impl Entry {
         let is_assumed = token.stated_expiry().is_none();
         let usable_until = requested.after(if is_assumed { MAX_ASSUMED_USE } else { left });
         let before_buffer = requested.after(left.saturating_sub(buffer));
-        let is_before = now.is_before(before_buffer);
         let entry = Self {
             token,
             requested: requested.mono,
-            fresh_until: if is_before {
-                before_buffer
-            } else {
-                now.after(grace)
-            },
+            fresh_until: before_buffer.max(now.after(grace)),
             usable_until,
             was_stale: false,
             next_refusal: None,

@@ -30,7 +30,7 @@ fn name_of(token: &Arc<CachedToken>) -> String {
 }
 
 fn name_at(cache: &TokenCache, now: Now) -> Option<String> {
-    cache.get_at("ws", "p", now).as_ref().map(name_of)
+    cache.get_at(("ws", "p"), now).as_ref().map(name_of)
 }
 
 fn is_usable(cache: &TokenCache, now: Now) -> bool {
@@ -57,7 +57,7 @@ fn keep(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
 }
 
 fn set(cache: &TokenCache, token: Arc<CachedToken>, now: Now) {
-    cache.set_at("ws", "p", token, now);
+    cache.set_at(("ws", "p"), token, now);
 }
 
 /// Returns the number of providers plus the number of tokens, expired tokens included.
@@ -80,15 +80,15 @@ fn tenants_never_share_a_token() {
     for (workspace_id, provider) in tenants {
         let name = format!("{workspace_id} at {provider}");
         let token = new(&name, now);
-        cache.set_at(workspace_id, provider, token, now);
+        cache.set_at((workspace_id, provider), token, now);
     }
     for (workspace_id, provider) in tenants {
-        let found = cache.get_at(workspace_id, provider, now).unwrap();
+        let found = cache.get_at((workspace_id, provider), now).unwrap();
         assert_eq!(name_of(&found), format!("{workspace_id} at {provider}"));
     }
-    assert!(cache.get_at("b", "c", now).is_none(), "of two tenants");
+    assert!(cache.get_at(("b", "c"), now).is_none(), "of two tenants");
     cache.delete("a:b", "c");
-    assert!(cache.get_at("a:b", "c", now).is_none());
+    assert!(cache.get_at(("a:b", "c"), now).is_none());
     assert_eq!((cache.len(), cache.is_empty()), (tenants.len() - 1, false));
     cache.clear();
     assert_eq!((cache.len(), cache.is_empty()), (0, true));
@@ -268,7 +268,7 @@ fn a_token_that_is_gone_is_neither_used_nor_kept() {
             let later = now.after(secs(101));
             for number in 0..100 {
                 let token = new("t", later);
-                cache.set_at(&number.to_string(), "p", token, later);
+                cache.set_at((&number.to_string(), "p"), token, later);
             }
         }),
     ];
@@ -338,10 +338,10 @@ fn the_cache_is_bounded() {
         for number in 0..12_000 {
             let provider = format!("p{}", number % providers);
             let workspace_id = format!("w{}", number / providers);
-            cache.set_at(&workspace_id, &provider, Arc::clone(&token), now);
+            cache.set_at((&workspace_id, &provider), Arc::clone(&token), now);
             // Does not call `len`, which reads every token.
             assert!(number % 500 != 0 || size(&cache) <= 10_000 + providers);
-            let kept = cache.get_at(&workspace_id, &provider, now);
+            let kept = cache.get_at((&workspace_id, &provider), now);
             assert!(kept.is_some(), "{providers} providers: {number}");
         }
         let held = cache.len();
@@ -355,7 +355,7 @@ fn expired_tokens_are_purged_as_the_cache_grows() {
     for number in 0..1000_u32 {
         let now = start.after(secs(10) * number);
         let name = format!("w{number}");
-        cache.set_at(&name, "p", token("t", now, secs(40)), now);
+        cache.set_at((&name, "p"), token("t", now, secs(40)), now);
         let held = size(&cache);
         assert!(held <= 64 + 4 + 1, "{held}: each lives for four steps");
     }
@@ -367,7 +367,7 @@ fn keys_that_hold_nothing_are_purged_as_the_cache_grows() {
     for number in 0..1000 {
         let (workspace_id, provider) = (format!("w{number}"), format!("p{number}"));
         let token = new("t", now);
-        cache.set_at(&workspace_id, &provider, token, now);
+        cache.set_at((&workspace_id, &provider), token, now);
         cache.delete(&workspace_id, &provider);
         assert!(size(&cache) <= 64);
     }

@@ -1,7 +1,7 @@
 //! Connections: request, status, token, and revocation.
 
 use super::NexusClient;
-use crate::cache::Tenant;
+use crate::cache::{Tenant, TokenCache};
 use crate::connection::{
     ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
     RevokeResult,
@@ -44,8 +44,7 @@ impl NexusClient {
         &self,
         input: &RequestConnectionInput,
     ) -> Result<RequestConnectionResponse> {
-        input.check()?;
-        let request = Request::post("/v1/request-connection").json(&input.body());
+        let request = Request::post("/v1/request-connection").json(&input.body()?);
         let request = request.asked(Asked::Connection);
         let response = self.send(&request.of_workspace(Some(&input.user_id)))?;
         let response = RequestConnectionResponse::from_json(response)?;
@@ -82,7 +81,7 @@ impl NexusClient {
     pub fn is_connected(&self, workspace_id: &str, provider: &str) -> Result<bool> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
-        let resolve = Call::resolve(&tenant, None, Reason::Missing);
+        let resolve = Call::resolve(&tenant, &TokenCache::new(), Reason::Missing);
         match self.0.flights.call(resolve, deadline) {
             Err(error) if error.needs_reconnect() => Ok(false),
             outcome => outcome.map(|_| true),

@@ -376,7 +376,7 @@ impl Fetcher {
             "the upstream refused the cached token of {provider:?} (401)"
         ));
         let (flights, reason) = (&self.client.flights, Reason::Refused(Arc::clone(refused)));
-        match flights.resolve(Some(cache), tenant, reason, deadline) {
+        match flights.resolve(cache, tenant, reason, deadline) {
             Ok(token) => Ok(Some(token).filter(|token| !token.same_credential(refused))),
             Err(error) if error.is_final() => Err(error),
             Err(error) => {
@@ -398,7 +398,7 @@ impl Fetcher {
     /// Refuses plain http to another machine unless the client allows it, and URLs that neither the base nor a rule
     /// allows.
     pub(super) fn check(&self, url: &Uri) -> Result<()> {
-        if !url::is_confidential(url) && !self.client.options.allow_insecure_http {
+        if !url::is_confidential(url) && !self.client.gateway.options.allow_insecure_http {
             let origin = url::origin(url);
             let advice = "use https, or set allow_insecure_http";
             let message = format!("url: {origin} is plain http to another machine; {advice}");

@@ -23,14 +23,8 @@ pub(crate) enum Key {
 pub(crate) struct Call {
     pub(super) key: Key,
     pub(super) request: Request,
-    pub(super) kind: Kind,
-}
-
-pub(super) enum Kind {
-    /// The caller gets the response.
-    Response,
-    /// The caller gets the tenant's token, and so does its cache, if it has one.
-    Token(Option<TokenCache>, Arc<Tenant>, Reason),
+    /// For a resolve: the cache that gets the token, its tenant, and the reason.
+    pub(super) resolve: Option<(TokenCache, Arc<Tenant>, Reason)>,
 }
 
 /// The reason for resolving a token.
@@ -60,15 +54,14 @@ impl Key {
 impl Call {
     /// A call whose caller gets the response.
     pub(crate) fn new(key: Key, request: Request) -> Self {
-        let kind = Kind::Response;
-        Self { key, request, kind }
+        Self {
+            key,
+            request,
+            resolve: None,
+        }
     }
 
-    pub(crate) fn resolve(
-        tenant: &Arc<Tenant>,
-        cache: Option<&TokenCache>,
-        reason: Reason,
-    ) -> Self {
+    pub(crate) fn resolve(tenant: &Arc<Tenant>, cache: &TokenCache, reason: Reason) -> Self {
         let workspace_id = Some(&*tenant.workspace_id);
         let parameters = [
             ("workspace_id", workspace_id),
@@ -79,30 +72,26 @@ impl Call {
         Self {
             key: Key::tenant(tenant),
             request,
-            kind: Kind::Token(cache.cloned(), Arc::clone(tenant), reason),
+            resolve: Some((cache.clone(), Arc::clone(tenant), reason)),
         }
     }
 
     pub(super) fn is_resolve(&self) -> bool {
-        matches!(self.kind, Kind::Token(..))
+        self.resolve.is_some()
     }
 
     /// Returns the caller's cache, if it has one, and the tenant whose token the cache gets.
     pub(super) fn destination(&self) -> Option<(&TokenCache, &Tenant)> {
-        match &self.kind {
-            Kind::Token(cache, tenant, _) => cache.as_ref().map(|cache| (cache, &**tenant)),
-            Kind::Response => None,
-        }
+        let (cache, tenant, _) = self.resolve.as_ref()?;
+        Some((cache, tenant))
     }
 
     /// Returns the token in the caller's cache if it makes the call unnecessary. Another thread may have put the token
     /// there while the caller waited for its turn.
     pub(super) fn cached_token(&self, now: Now) -> Option<Arc<CachedToken>> {
-        let Kind::Token(Some(cache), tenant, reason) = &self.kind else {
-            return None;
-        };
+        let (cache, tenant, reason) = self.resolve.as_ref()?;
         match reason {
-            Reason::Missing => cache.get_at(&tenant.workspace_id, &tenant.provider, now),
+            Reason::Missing => cache.get_at(tenant.key(), now),
             Reason::Stale => None,
             Reason::Refused(token) => cache.after_refusal(tenant, token, now),
         }
@@ -119,8 +108,8 @@ impl Call {
     }
 
     fn refused(&self) -> Option<&CachedToken> {
-        match &self.kind {
-            Kind::Token(_, _, Reason::Refused(token)) => Some(token),
+        match self.resolve.as_ref()? {
+            (_, _, Reason::Refused(token)) => Some(token),
             _ => None,
         }
     }
@@ -136,12 +125,16 @@ mod tests {
         let post = |path: &str| Call::new(Key::Connection("c".into()), Request::post(path));
         let resolve = |provider| {
             let tenant = Arc::new(Tenant::new("ws", provider));
-            Call::resolve(&tenant, None, Reason::Missing)
+            Call::resolve(&tenant, &TokenCache::new(), Reason::Missing)
         };
         let refused = |name: &str| {
             let token = CachedToken::new(name, "Bearer", Now::read().wall);
             let tenant = Arc::new(Tenant::new("ws", "p"));
-            Call::resolve(&tenant, None, Reason::Refused(Arc::new(token)))
+            Call::resolve(
+                &tenant,
+                &TokenCache::new(),
+                Reason::Refused(Arc::new(token)),
+            )
         };
         let session = || {
             let body = serde_json::json!({"agent_id": "agent"});

@@ -108,7 +108,7 @@ impl World {
 
     /// Asks for another token after a 401 to this one.
     fn replacement(&self, refused: &Arc<CachedToken>) -> Got {
-        let (cache, reason) = (Some(&self.cache), Reason::Refused(Arc::clone(refused)));
+        let (cache, reason) = (&self.cache, Reason::Refused(Arc::clone(refused)));
         let flights = &self.handle.flights;
         got(&flights.resolve(cache, &tenant(), reason, far()).unwrap())
     }

@@ -39,7 +39,7 @@ pub(super) fn handle(max_stale_wait: Duration, script: Script) -> Handle {
     inner.flights = Arc::new(Flights {
         script: Some(script),
         max_stale_wait,
-        ..Flights::new(Arc::clone(&inner.gateway), None, true)
+        ..Flights::new(Arc::clone(&inner.gateway), None)
     });
     Handle::new(inner)
 }
@@ -52,7 +52,7 @@ fn resolve(
 ) -> Result<Arc<CachedToken>> {
     let tenant = tenant_of(workspace_id, provider);
     let flights = &handle.flights;
-    flights.resolve(None, &tenant, Reason::Missing, deadline)
+    flights.resolve(&TokenCache::new(), &tenant, Reason::Missing, deadline)
 }
 
 impl Scripted {
@@ -342,7 +342,7 @@ fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
 #[test]
 fn a_caller_that_wakes_late_leaves_a_newer_token_in_its_cache() {
     let (cache, tenant, table) = (TokenCache::new(), tenant(), Table::default());
-    let call = || Arc::new(Call::resolve(&tenant, Some(&cache), Reason::Missing));
+    let call = || Arc::new(Call::resolve(&tenant, &cache, Reason::Missing));
     let (flight, _) = table.join(&call(), far()).unwrap();
     let late = call();
     let response = Response::of(&flight.call, token("old", 3600).unwrap());
@@ -409,7 +409,7 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
 #[test]
 fn a_token_that_was_set_in_the_meantime_makes_a_flight_unnecessary() {
     let (cache, tenant, table) = (TokenCache::new(), tenant(), Table::default());
-    let call = Arc::new(Call::resolve(&tenant, Some(&cache), Reason::Missing));
+    let call = Arc::new(Call::resolve(&tenant, &cache, Reason::Missing));
     cache.set("ws", "p", expiring("set", 3600));
     let (flight, is_new) = table.join(&call, far()).unwrap();
     let outcome = table.wait(&flight, &call, at_once()).unwrap();

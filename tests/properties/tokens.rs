@@ -104,7 +104,7 @@ fn is_never_served_late(token: &CachedToken, received: ResponseClock) {
     let left = if left < MAX_DURATION { left } else { return };
     for early in [0, 29].map(Duration::from_secs) {
         let wait = left.saturating_sub(early);
-        let hit = cache.get_at("w", "p", received.at.after(wait)).is_some();
+        let hit = cache.get_at(("w", "p"), received.at.after(wait)).is_some();
         // A token that arrives within its buffer is kept for five seconds.
         let kept = !early.is_zero() && wait < Duration::from_secs(5);
         assert!(!hit || kept, "served {early:?} before the end of {left:?}");

@@ -55,10 +55,8 @@ pub struct TokenCache {
 pub(crate) enum Lookup {
     Fresh(Arc<CachedToken>),
     /// The token may still be used, but is within its buffer or past an expiry that was only assumed. This caller must ask
-    /// the gateway for a newer token. In the next 5 s, other callers find the token fresh.
+    /// the gateway for a newer token. In the next 5 s, the cache gives the token as fresh.
     Stale {
-        token: Arc<CachedToken>,
-        /// True for the first caller that finds the token stale since it was last put into the cache.
         is_first: bool,
     },
     Missing,
@@ -246,19 +244,14 @@ impl TokenCache {
     /// set, a stale token counts as missing.
     pub(crate) fn lookup(&self, tenant: &Tenant, use_stale: bool, now: Now) -> Lookup {
         let mut entries = self.entries.lock();
-        let entry = entries.get_mut(tenant.key());
-        let Some(entry) = entry.filter(|entry| entry.is_usable(now)) else {
-            return Lookup::Missing;
-        };
-        let token = Arc::clone(&entry.token);
-        if entry.is_fresh(now) {
-            return Lookup::Fresh(token);
+        match entries.get_mut(tenant.key()) {
+            Some(entry) if entry.is_fresh(now) => Lookup::Fresh(Arc::clone(&entry.token)),
+            Some(entry) if use_stale && entry.is_usable(now) => {
+                let is_first = entry.begin_renewal(now);
+                Lookup::Stale { is_first }
+            }
+            _ => Lookup::Missing,
         }
-        if !use_stale {
-            return Lookup::Missing;
-        }
-        let is_first = entry.begin_renewal(now);
-        Lookup::Stale { token, is_first }
     }
 
     pub(crate) fn set_at(&self, key: Key<'_>, token: Arc<CachedToken>, now: Now) {

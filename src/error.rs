@@ -145,6 +145,9 @@ impl NexusError {
     /// Creates the error of a call whose attempts have all failed. The error repeats the status and text of the last
     /// failure, and has that failure as its source.
     pub(crate) fn exhausted(last: Self, attempts: u32) -> Self {
+        if attempts == 1 {
+            return last;
+        }
         let message = format!("gave up after {attempts} attempts; the last one failed with {last}");
         let kind = ErrorKind::MaxRetriesExceeded;
         last.clone().with(|inner| {

@@ -16,7 +16,6 @@ use crate::fetch::options::{FetchOptions, Redirects};
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
 use crate::flights::Source;
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
-use crate::retry::Attempts;
 use crate::time::Deadline;
 use crate::time::date;
 use crate::token::CachedToken;
@@ -123,8 +122,7 @@ impl PendingFetch<'_> {
         let (client, deadline) = (&self.fetcher.client, self.deadline);
         let policy = self.hop.options.retry_policy.clone();
         let idempotent = self.hop.options.method.is_idempotent();
-        let mut attempts = Attempts::new(&policy, Some(deadline), client.gateway.log);
-        loop {
+        let attempt = || {
             let outgoing = Outgoing {
                 headers: &self.headers(token)?,
                 method: &self.hop.options.method,
@@ -134,19 +132,15 @@ impl PendingFetch<'_> {
                 is_call: false,
             };
             let max_body = client.gateway.options.max_body_bytes;
-            let sent = client.transport.send(&outgoing, deadline, max_body);
-            let retry = match &sent {
-                Ok(response) if idempotent && policy.retries_status(response.status().as_u16()) => {
-                    let why = format!("the upstream returned status {}", response.status());
-                    attempts.wait_for_retry(&why, date::retry_after_header(response.headers()))
-                }
-                Ok(_) => false,
-                Err(error) => error.may_repeat() && attempts.wait_for_retry(error, None),
-            };
-            if !retry {
-                return sent.map_err(|error| attempts.give_up(error));
-            }
-        }
+            client.transport.send(&outgoing, deadline, max_body)
+        };
+        let is_before = |wait| deadline.left().is_some_and(|left| left > wait);
+        let refused = |response: &Response| {
+            let is_retried = idempotent && policy.retries_status(response.status().as_u16());
+            let why = || format!("the upstream returned status {}", response.status());
+            is_retried.then(|| (why(), date::retry_after_header(response.headers())))
+        };
+        policy.run(client.gateway.log, is_before, attempt, refused)
     }
 
     /// Returns the headers of the hop, with the credential or signature unless a redirect has led to another origin. Each

@@ -159,28 +159,26 @@ impl Flights {
             let token = self.resolve(cache, tenant, reason, deadline)?;
             Ok((token, Source::Gateway))
         };
-        let lookup = || cache.lookup(tenant, self.gateway.options.stale_if_error, Now::read());
-        let is_first = match lookup() {
+        let is_first = match cache.lookup(tenant, self.gateway.options.stale_if_error, Now::read())
+        {
             Lookup::Fresh(token) => return Ok((token, Source::Cache)),
             Lookup::Missing => return resolve(Reason::Missing, deadline),
-            Lookup::Stale { is_first, .. } => is_first,
+            Lookup::Stale { is_first } => is_first,
         };
         let error = match resolve(Reason::Stale, self.stale_deadline(deadline)) {
             Err(error) if !error.is_final() => error,
             resolved => return resolved,
         };
-        match lookup() {
-            Lookup::Fresh(token) | Lookup::Stale { token, .. } => {
-                if is_first {
-                    let provider = &tenant.provider;
-                    self.gateway.log.warn(format_args!(
-                        "the gateway returned no new token for {provider:?}, so the cached token stays in use: {error}"
-                    ));
-                }
-                Ok((token, Source::Cache))
-            }
-            Lookup::Missing => resolve(Reason::Missing, deadline),
+        let Some(token) = cache.get_at(tenant.key(), Now::read()) else {
+            return resolve(Reason::Missing, deadline);
+        };
+        if is_first {
+            let provider = &tenant.provider;
+            self.gateway.log.warn(format_args!(
+                "the gateway returned no new token for {provider:?}, so the cached token stays in use: {error}"
+            ));
         }
+        Ok((token, Source::Cache))
     }
 
     /// Returns the deadline of the wait for a newer token, for a caller with a stale token, and for an agent's request

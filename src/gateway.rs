@@ -16,7 +16,6 @@ use crate::json::{self, Object};
 use crate::lock::MIN_ATTEMPT;
 use crate::log::Log;
 use crate::options::{NexusClientOptions, base_url};
-use crate::retry::Attempts;
 use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Outgoing, Response, Transport};
@@ -177,20 +176,9 @@ impl Gateway {
         attempt: impl Fn() -> Result<Success>,
         is_over: impl Fn() -> bool,
     ) -> Result<Success> {
-        let mut attempts = Attempts::new(&self.options.retry_policy, None, self.log);
-        loop {
-            let error = match attempt() {
-                Ok(success) => return Ok(success),
-                Err(error) => error,
-            };
-            let retries = error.may_repeat()
-                && !is_over()
-                && attempts.wait_for_retry(&error, error.retry_after())
-                && !is_over();
-            if !retries {
-                return Err(attempts.give_up(error));
-            }
-        }
+        self.options
+            .retry_policy
+            .run(self.log, |_| !is_over(), attempt, |_| None)
     }
 
     /// Sends a request once. An attempt that may make the gateway refresh a token has at least 40 s, so that no refresh is

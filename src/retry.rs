@@ -1,12 +1,10 @@
 //! The decision to retry a request, and the delay before the retry.
 
-use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
-use crate::error::NexusError;
+use crate::error::{NexusError, Result};
 use crate::log::Log;
-use crate::time::Deadline;
 
 /// The number of retries of a request, and the pauses between the attempts.
 ///
@@ -153,55 +151,45 @@ impl RetryPolicy {
         let each = timeout.saturating_add(self.max_delay);
         each.saturating_mul(self.retries).saturating_add(timeout)
     }
-}
 
-/// The retries of one call.
-pub(crate) struct Attempts<'a> {
-    policy: &'a RetryPolicy,
-    /// No retry begins after this deadline.
-    deadline: Option<Deadline>,
-    log: Log,
-    failed: u32,
-}
-
-impl<'a> Attempts<'a> {
-    pub(crate) fn new(policy: &'a RetryPolicy, deadline: Option<Deadline>, log: Log) -> Self {
-        Self {
-            policy,
-            deadline,
-            log,
-            failed: 0,
+    /// Makes attempts until one succeeds or fails for good, at most as many as the policy allows. `refused` tells why a
+    /// response is retried, and its `Retry-After`. No attempt begins once `may_go_on` returns false; it gets the pause.
+    pub(crate) fn run<T>(
+        &self,
+        log: Log,
+        may_go_on: impl Fn(Duration) -> bool,
+        mut attempt: impl FnMut() -> Result<T>,
+        refused: impl Fn(&T) -> Option<(String, Option<Duration>)>,
+    ) -> Result<T> {
+        let mut failed = 0;
+        loop {
+            let outcome = attempt();
+            let why = match &outcome {
+                Ok(response) => refused(response),
+                Err(error) => error
+                    .may_repeat()
+                    .then(|| (error.to_string(), error.retry_after())),
+            };
+            let Some((why, retry_after)) = why else {
+                return outcome;
+            };
+            let wait = self.delay(failed, chance(), retry_after);
+            failed = failed.saturating_add(1);
+            if failed > self.retries {
+                return outcome.map_err(|last| NexusError::exhausted(last, failed));
+            }
+            if !may_go_on(wait) {
+                return outcome;
+            }
+            let ms = wait.as_millis();
+            log.warn(format_args!(
+                "attempt {failed} failed, retrying in {ms} ms: {why}"
+            ));
+            std::thread::sleep(wait);
+            if !may_go_on(Duration::ZERO) {
+                return outcome;
+            }
         }
-    }
-
-    /// Logs why an attempt failed, and sleeps until the next attempt. Returns `false` at once if the policy
-    /// or the deadline does not allow another attempt.
-    pub(crate) fn wait_for_retry(
-        &mut self,
-        why: &dyn fmt::Display,
-        retry_after: Option<Duration>,
-    ) -> bool {
-        let wait = self.policy.delay(self.failed, chance(), retry_after);
-        self.failed = self.failed.saturating_add(1);
-        let ends_before = |end: Deadline| end.left().is_none_or(|left| left <= wait);
-        let is_late = self.deadline.is_some_and(ends_before);
-        if self.failed > self.policy.retries || is_late {
-            return false;
-        }
-        let (failed, ms) = (self.failed, wait.as_millis());
-        let line = format_args!("attempt {failed} failed, retrying in {ms} ms: {why}");
-        self.log.warn(line);
-        std::thread::sleep(wait);
-        true
-    }
-
-    /// Returns the error of a call that gives up. With retries, this is `max_retries_exceeded` if all of them were
-    /// made and the last failure is of a kind that is retried. Otherwise, it is the error of the last attempt.
-    pub(crate) fn give_up(self, last: NexusError) -> NexusError {
-        if self.policy.retries == 0 || self.failed <= self.policy.retries {
-            return last;
-        }
-        NexusError::exhausted(last, self.failed)
     }
 }
 

@@ -46,7 +46,7 @@ fn is_stale(cache: &TokenCache, now: Now) -> bool {
 /// Looks for the token. If it is stale, returns it, and whether this is the first time.
 fn renewed(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
     match cache.lookup(&tenant(), true, now) {
-        Lookup::Stale { token, is_first } => Some((name_of(&token), is_first)),
+        Lookup::Stale { is_first } => Some((name_at(cache, now)?, is_first)),
         _ => None,
     }
 }

@@ -236,7 +236,7 @@ fn the_meaning_of_each_error() {
         (Other, 409, "attention_required", Reconnect, AGAIN),
         (Other, 410, "", Reconnect, AGAIN),
         (Other, 404, "token_not_found", Reconnect, AGAIN),
-        (Refresh, 400, "no_refresh_token", Reconnect, SAID),
+        (Refresh, 400, "no_refresh_token", Reconnect, AGAIN),
         (Refresh, 400, "static_token", Final, SAID),
         (Resolve, 409, "token_expired", Retry, "try again later"),
         (Refresh, 502, "upstream_error", Unclear, "call get_token_by"),

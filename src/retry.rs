@@ -153,7 +153,8 @@ impl RetryPolicy {
     }
 
     /// Makes attempts until one succeeds or fails for good, at most as many as the policy allows. `refused` tells why a
-    /// response is retried, and its `Retry-After`. No attempt begins once `may_go_on` returns false; it gets the pause.
+    /// response is retried, and its `Retry-After`. `may_go_on` gets the pause before an attempt. If it returns false, no
+    /// further attempt begins.
     pub(crate) fn run<T>(
         &self,
         log: Log,

@@ -53,8 +53,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Returns `None` if the token has expired. Its life counts from the time at which it was requested. A token that
-    /// is already within the buffer is fresh for `grace`.
+    /// Returns `None` if the token has expired. Its life counts from the time at which it was requested. The token is
+    /// fresh for at least `grace`, also within the buffer.
     pub(super) fn new(
         token: Arc<CachedToken>,
         requested: Now,

@@ -293,8 +293,7 @@ impl FetchOptions {
         self
     }
 
-    /// Removes the URL's fragment, which is never sent, and appends the query. Returns the URL unchanged if there is
-    /// no query.
+    /// Removes the URL's fragment, which is never sent, and appends the query.
     pub(super) fn with_query(&self, url: &str) -> String {
         let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
         let append = |url: String, pair: &String| url::with_parameter(&url, pair);

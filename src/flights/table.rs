@@ -145,8 +145,8 @@ impl Table {
     }
 }
 
-/// Adds a flight for the call to the table. If a token in the caller's cache makes the flight unnecessary, returns instead a flight that
-/// has ended with that token.
+/// Adds a flight for the call to the table. If a token in the caller's cache makes the flight unnecessary, returns instead
+/// a flight that has ended with that token.
 fn register(flights: &mut Vec<Arc<Flight>>, call: &Arc<Call>) -> Joined {
     let flight = Arc::new(Flight {
         call: Arc::clone(call),

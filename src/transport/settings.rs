@@ -5,8 +5,8 @@ use std::time::Duration;
 use ureq::config::{Config, ConfigBuilder};
 use ureq::typestate::{AgentScope, HttpCrateScope};
 
-/// The longest time for connecting, including TLS and the proxy, unless the caller's own agent has a limit. If the first of several addresses does not respond,
-/// ureq spends more than half of this time on it.
+/// The longest time for connecting, including TLS and the proxy, unless the caller's own agent has a limit. If the first
+/// of several addresses does not respond, ureq spends more than half of this time on it.
 const MAX_CONNECT: Duration = Duration::from_secs(8);
 /// The size of each of ureq's two buffers for a connection, in bytes. ureq clears both for each connection, and its
 /// default is 128 KiB. One buffer holds the head of a request, and the other the head of a response, each of up to 64 KiB.

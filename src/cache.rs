@@ -129,8 +129,9 @@ impl TokenCache {
     /// is within its buffer.
     ///
     /// A token within its buffer is returned in two cases only: for up to 5 s after the gateway has returned it, and for
-    /// up to 5 s after a client has begun to ask the gateway for a newer token. In the second case, a token without a stated expiry can be returned for up to an hour after it was requested, because its
-    /// `expires_at` is only an assumption.
+    /// up to 5 s after a client has begun to ask the gateway for a newer token. In the second case, a token without a
+    /// stated expiry can be returned for up to an hour after it was requested, because its `expires_at` is only an
+    /// assumption.
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};

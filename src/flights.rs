@@ -159,8 +159,8 @@ impl Flights {
             let token = self.resolve(cache, tenant, reason, deadline)?;
             Ok((token, Source::Gateway))
         };
-        let is_first = match cache.lookup(tenant, self.gateway.options.stale_if_error, Now::read())
-        {
+        let lookup = |now| cache.lookup(tenant, self.gateway.options.stale_if_error, now);
+        let is_first = match lookup(Now::read()) {
             Lookup::Fresh(token) => return Ok((token, Source::Cache)),
             Lookup::Missing => return resolve(Reason::Missing, deadline),
             Lookup::Stale { is_first } => is_first,
@@ -169,7 +169,10 @@ impl Flights {
             Err(error) if !error.is_final() => error,
             resolved => return resolved,
         };
-        let Some(token) = cache.get_at(tenant.key(), Now::read()) else {
+        // The second lookup is for a suspension of the machine, which ends the 5 s of the first.
+        let now = Now::read();
+        lookup(now);
+        let Some(token) = cache.get_at(tenant.key(), now) else {
             return resolve(Reason::Missing, deadline);
         };
         if is_first {
@@ -189,7 +192,7 @@ impl Flights {
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
     }
 
-    /// Resolves the tenant's token, and puts the token into `cache`, if given. Blocks at most until the deadline.
+    /// Resolves the tenant's token, and puts the token into `cache`. Blocks at most until the deadline.
     pub(crate) fn resolve(
         self: &Arc<Self>,
         cache: &TokenCache,

@@ -11,7 +11,7 @@ pub(crate) const MAX_DURATION: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// A moment on both clocks. A token is fresh only if both say so: the monotonic clock may stop while a
 /// laptop sleeps, and the wall clock may be stepped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Now {
     pub(crate) wall: SystemTime,
     pub(crate) mono: Instant,

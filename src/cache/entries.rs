@@ -66,10 +66,15 @@ impl Entry {
         let is_assumed = token.stated_expiry().is_none();
         let usable_until = requested.after(if is_assumed { MAX_ASSUMED_USE } else { left });
         let before_buffer = requested.after(left.saturating_sub(buffer));
+        let short_use = now.after(grace);
         let entry = Self {
             token,
             requested: requested.mono,
-            fresh_until: before_buffer.max(now.after(grace)),
+            fresh_until: if short_use.is_before(before_buffer) {
+                before_buffer
+            } else {
+                short_use
+            },
             usable_until,
             was_stale: false,
             next_refusal: None,

@@ -150,7 +150,7 @@ impl NexusClient {
     /// [`authenticated_fetch`](Self::authenticated_fetch).
     ///
     /// The agent follows no redirects, and does not retry a request whose pooled connection the server
-    /// has closed. The agent signs only `GET` and `HEAD` requests, as if they had no body. The methods `CONNECT`,
+    /// has closed. The agent signs only `GET` and `HEAD` requests without a body. The methods `CONNECT`,
     /// `TRACE`, `TRACK` and `PRI` are refused. In a build without the feature `socks-proxy`, ureq panics if a
     /// SOCKS proxy is set on a single request. With a `query_param` or `path` provider, the response's own
     /// URI (ureq's `get_uri`) contains the credential.

@@ -1,5 +1,6 @@
 //! A `ureq::Agent` that puts the credential on every request.
 
+use std::io::Read as _;
 use std::sync::Arc;
 
 use ureq::http::request::Parts;
@@ -7,7 +8,7 @@ use ureq::http::{Method, Request, Response};
 use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, SendBody};
 
-use crate::error::Result;
+use crate::error::{NexusError, Result};
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options;
 use crate::flights::Source;
@@ -51,10 +52,19 @@ impl Middleware for Injector {
         _: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, ureq::Error> {
         let (mut parts, body) = request.into_parts();
-        let authorized = self.authorize(&mut parts);
-        let (token, source) = authorized.map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        let (token, source) = self.authorize(&mut parts).map_err(other)?;
         let client = &self.0.client;
-        let response = client.transport.pass_on(Request::from_parts(parts, body));
+        let response = if let Err(problem) = token.to_header() {
+            // A signature covers the body, which may be a stream. Only reading shows whether the body is empty.
+            let is_read = matches!(parts.method, Method::GET | Method::HEAD);
+            if !is_read || body.into_reader().read(&mut [0])? > 0 {
+                return Err(other(problem));
+            }
+            let request = Request::from_parts(parts, SendBody::none());
+            client.transport.pass_on(request)
+        } else {
+            client.transport.pass_on(Request::from_parts(parts, body))
+        };
         let is_401 = match &response {
             Ok(response) => response.status() == 401,
             Err(error) => matches!(error, ureq::Error::StatusCode(401)),
@@ -76,12 +86,12 @@ impl Injector {
         let requested = request.uri.to_string();
         self.0.check_url(&requested)?;
         let (token, source) = self.0.token(self.0.client.gateway.longest_call())?;
-        // A signature covers the body, which may be a stream. A GET or HEAD usually has none.
-        if !matches!(request.method, Method::GET | Method::HEAD) {
-            token.to_header()?;
-        }
         request.uri = self.0.check_url(&token.target(&requested)?)?;
         token.authorize(&request.method, &request.uri, &mut request.headers, b"")?;
         Ok((token, source))
     }
+}
+
+fn other(error: NexusError) -> ureq::Error {
+    ureq::Error::Other(Box::new(error))
 }

@@ -80,7 +80,7 @@ impl Call {
         self.resolve.is_some()
     }
 
-    /// Returns the caller's cache, if it has one, and the tenant whose token the cache gets.
+    /// Returns the cache that gets the token of a resolve, and the tenant.
     pub(super) fn destination(&self) -> Option<(&TokenCache, &Tenant)> {
         let (cache, tenant, _) = self.resolve.as_ref()?;
         Some((cache, tenant))

@@ -83,11 +83,14 @@ impl Proxies {
         let host = host.trim_matches(AROUND);
         let mut entries = self.no_proxy.split([',', ' ', '\t']);
         entries.any(|entry| {
-            if let Some(end) = entry.strip_prefix('*') {
-                return host.ends_with(end);
-            }
-            let before = host.strip_suffix(entry.trim_matches(AROUND));
-            before.is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            let entry = entry.trim_matches(AROUND);
+            let below = entry.strip_prefix("*.");
+            let before = host.strip_suffix(below.unwrap_or(entry));
+            let is_listed = |before: &str| match before {
+                "" => below.is_none(),
+                before => before.ends_with('.'),
+            };
+            entry == "*" || before.is_some_and(is_listed)
         })
     }
 }

@@ -135,12 +135,13 @@ fn what_cannot_sign_says_so() {
         .unwrap_err();
     assert_eq!(error.code(), "unsupported_strategy");
     let agent = client.authenticated_agent(&TokenCache::new(), "ws", "p");
-    let error = agent
-        .post("http://127.0.0.1:1/")
-        .send("streamed")
-        .unwrap_err();
-    assert!(
-        error.to_string().contains("unsupported_strategy"),
-        "{error}"
-    );
+    let url = "http://127.0.0.1:1/";
+    let with_body = [
+        agent.post(url).send("streamed"),
+        agent.get(url).force_send_body().send("streamed"),
+    ];
+    for sent in with_body {
+        let error = sent.unwrap_err().to_string();
+        assert!(error.contains("unsupported_strategy"), "{error}");
+    }
 }

@@ -73,7 +73,7 @@ fn a_proxy_that_cannot_be_used_is_an_error_only_for_a_request_through_it() {
 /// The last column is true where curl 7.88 does otherwise.
 #[test]
 fn hosts_in_no_proxy_are_reached_directly() {
-    let table: [(&'static str, &str, bool, bool); 17] = [
+    let table: [(&'static str, &str, bool, bool); 19] = [
         ("*", "a.test", true, false),
         ("a.test", "A.Test", true, false),
         ("a.test", "b.a.test", true, false),
@@ -83,6 +83,8 @@ fn hosts_in_no_proxy_are_reached_directly() {
         (".a.test", "a.test", true, false),
         ("*.a.test", "b.a.test", true, true),
         ("*.a.test", "a.test", false, false),
+        ("*.a.test.", "b.a.test", true, true),
+        ("*a.test", "xa.test", false, false),
         ("x.test y.test, a.test", "a.test", true, false),
         ("x.test,,", "a.test", false, false),
         ("10.0.0.0/8", "10.0.0.1", false, true),

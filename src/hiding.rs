@@ -141,7 +141,7 @@ impl Secrets {
     }
 
     /// Replaces the longest secrets first, because a secret may be a part of another one. In a text that contains a secret,
-    /// U+FFFD replaces what is not UTF-8.
+    /// U+FFFD replaces bytes that are not UTF-8.
     fn replaced(&self, text: &[u8], stand_in: &str, end: Deadline) -> Result<Option<String>> {
         let late =
             "the search for the credential timed out; raise `timeout`, or lower max_body_bytes";

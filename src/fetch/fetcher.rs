@@ -173,7 +173,7 @@ impl Fetcher {
     ///
     /// A copy is found as it is, and as common encoders write it for URLs (`%2B`), forms, JSON (`\u002B`, `\/`) and HTML
     /// (`&#43;`, `&#x2B;`, `&amp;`). Each of these is also found inside a JSON string. In a body with a copy, `\u{FFFD}`
-    /// replaces what is not UTF-8.
+    /// replaces bytes that are not UTF-8.
     ///
     /// **The search does not find every copy.** A copy that was escaped three times, or in a mixture of these spellings, is
     /// not replaced. Values shorter than 8 bytes are not replaced, because they can occur in responses by chance. A copy that

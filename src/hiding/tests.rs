@@ -113,7 +113,7 @@ fn where_a_secret_begins_and_ends() {
 
 #[test]
 fn a_text_need_not_be_utf_8() {
-    // What is not UTF-8 stays if there is nothing to hide.
+    // Bytes that are not UTF-8 stay if there is nothing to hide.
     let table: [(&str, &[u8], &[u8]); 3] = [
         (
             "s-cr3t",

@@ -1,4 +1,4 @@
-//! What an error of ureq says to the caller, and whether the request may be sent again.
+//! Describes errors of ureq to the caller, and decides whether a request may be sent again.
 
 use std::io;
 use std::io::ErrorKind::{

@@ -7,7 +7,7 @@ use crate::error::NexusError;
 use crate::log::Log;
 use crate::url;
 
-/// What is written around a host without being a part of its name: the brackets of an IPv6 address, and outer dots.
+/// The characters around a host that are not a part of its name: the brackets of an IPv6 address, and outer dots.
 const AROUND: [char; 3] = ['[', ']', '.'];
 
 /// The proxies for http URLs and for https URLs, and the hosts that are reached directly.

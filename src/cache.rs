@@ -57,6 +57,7 @@ pub(crate) enum Lookup {
     /// The token may still be used, but is within its buffer or past an expiry that was only assumed. This caller must ask
     /// the gateway for a newer token. In the next 5 s, the cache gives the token as fresh.
     Stale {
+        /// True for the first caller that finds the token stale since it was last put into the cache.
         is_first: bool,
     },
     Missing,

@@ -110,8 +110,8 @@
 //!
 //! `no_proxy` or `NO_PROXY` lists the hosts that are reached directly, separated by commas or spaces. `example.com` and
 //! `.example.com` stand for that host and its subdomains, `*.example.com` only for the subdomains, `::1` and `[::1]`
-//! for that address (in its shortest form), and `*` for all hosts. Unlike in curl, a range such as `10.0.0.0/8` matches nothing. An entry with a
-//! port matches nothing either.
+//! for that address (in its shortest form), and `*` for all hosts. Unlike in curl, a range such as `10.0.0.0/8` matches
+//! nothing. An entry with a port matches nothing either.
 //!
 //! Requests to this machine (`localhost` and loopback addresses) never go through a proxy. With the feature
 //! `win-system-proxy`, the proxy in the Windows settings is used if no variable names a proxy. An

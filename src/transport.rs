@@ -131,7 +131,7 @@ impl Transport {
             // Plain http to loopback is allowed because it does not leave this machine, so no proxy may see it.
             return Ok(None);
         }
-        let agents = || Ok(self.agents.agent.config().proxy());
+        let agents = || Ok(self.config().proxy());
         self.proxies.as_ref().map_or_else(agents, |it| it.of(url))
     }
 
@@ -143,7 +143,7 @@ impl Transport {
             return Some(Duration::ZERO);
         }
         let since = self.suspensions.time_since_last(Now::read())?;
-        (since < self.agents.agent.config().max_idle_age()).then_some(since)
+        (since < self.config().max_idle_age()).then_some(since)
     }
 
     /// Returns whether the agent's own settings suit a request. ureq copies all settings for a request that has settings
@@ -151,7 +151,7 @@ impl Transport {
     /// the agent's timeout uses that timeout.
     fn is_usual(&self, proxy: Option<&Proxy>, left: Duration) -> bool {
         !self.has_callers_agent
-            && proxy == self.agents.agent.config().proxy()
+            && proxy == self.config().proxy()
             && (self.timeout.mul_f32(63.0 / 64.0)..=self.timeout).contains(&left)
     }
 
@@ -169,11 +169,11 @@ impl Transport {
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
         if max_age.is_some() || !self.is_usual(proxy, left) {
-            let agent = &self.agents.agent;
             let keeps_limits = self.has_callers_agent && !request.may_refresh;
-            let own = keeps_limits.then(|| agent.config());
-            let age = max_age.unwrap_or(agent.config().max_idle_age());
-            let config = settings::of_request(agent.configure_request(built), left, own);
+            let own = keeps_limits.then(|| self.config());
+            let age = max_age.unwrap_or(self.config().max_idle_age());
+            let config = self.agents.agent.configure_request(built);
+            let config = settings::of_request(config, left, own);
             built = config.proxy(proxy.cloned()).max_idle_age(age).build();
         }
         match request.body {
@@ -195,7 +195,7 @@ impl Transport {
         let mut config = settings::of_every_request(config);
         let proxy = self.proxy(&url);
         let proxy = proxy.map_err(|error| ureq::Error::Other(Box::new(error)))?;
-        if url::is_loopback(&url) || proxy != self.agents.agent.config().proxy() {
+        if url::is_loopback(&url) || proxy != self.config().proxy() {
             config = config.proxy(proxy.cloned());
         }
         if let Some(age) = self.max_age(false) {

@@ -181,7 +181,8 @@ impl Fetcher {
     /// that is split, or a copy in a compressed body that ureq does not decode.
     ///
     /// The search starts when the body is complete, takes time in proportion to the body, and ends with `timeout` at the
-    /// fetch's deadline. For a body that is not UTF-8, it takes up to three times the body's memory. [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
+    /// fetch's deadline. For a body that is not UTF-8, it takes up to three times the body's memory.
+    /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

@@ -148,5 +148,13 @@ mod tests {
             assert_eq!(phases.map(seconds), [phase; 3], "{own:?}");
             assert_eq!(reads.map(seconds), [phase; 3], "{own:?}");
         }
+        let two = Some(Duration::from_secs(2));
+        let agent = ureq::Agent::config_builder().timeout_send_body(two).build();
+        let left = Duration::from_secs(30);
+        let config = limited!(ureq::Agent::config_builder(), left, Some(&agent)).build();
+        let limits = config.timeouts();
+        assert_eq!(limits.send_body, two);
+        assert!(limits.send_request > Some(left), "of another phase");
+        assert_eq!(limits.connect, Some(Duration::from_secs(8)));
     }
 }

@@ -1,15 +1,15 @@
-//! The cache of tokens by workspace and provider. A token is fresh, stale or missing.
+//! The cache of tokens: a bounded map of slots, one for each workspace and provider.
 
-mod entries;
+mod slots;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use self::entries::{Entries, Entry, Key, SHORT_USE};
-use crate::error::{self, Result};
+use self::slots::{Key, Slots};
 use crate::log::debug_only;
+use crate::slot::{Asker, Outcome, Question, Reason, Slot, Want};
 use crate::sync::Mutex;
+use crate::tenant::Tenant;
 use crate::time::Now;
 use crate::token::CachedToken;
 
@@ -22,7 +22,7 @@ const BUFFER: Duration = Duration::from_secs(30);
 /// buffer) before its `expires_at`. The cache checks both the wall clock and the monotonic clock, and the earlier
 /// expiry counts. The cache holds at most 10,000 tokens. To make room, it drops expired tokens first and, if that is
 /// not enough, arbitrary other tokens. The key is the pair of workspace and provider (the tenant), so `("a:b", "c")`
-/// is not `("a", "b:c")`. The key does not include the gateway, so use a separate cache for each gateway.
+/// is not `("a", "b:c")`. A token knows the gateway that returned it, and is missing for a client of another gateway.
 ///
 /// The cache hides a token within its buffer, but keeps it until it expires. A client that needs such a token makes it
 /// visible for 5 s, and asks the gateway for a newer token in the meantime (see
@@ -48,51 +48,18 @@ const BUFFER: Duration = Duration::from_secs(30);
 #[must_use]
 pub struct TokenCache {
     buffer: Duration,
-    entries: Arc<Mutex<Entries>>,
+    slots: Arc<Mutex<Slots>>,
 }
 
-/// The result of a lookup in a cache.
-pub(crate) enum Lookup {
-    Fresh(Arc<CachedToken>),
-    /// The token may still be used, but is within its buffer or past an expiry that was only assumed. This caller must ask
-    /// the gateway for a newer token. In the next 5 s, the cache gives the token as fresh.
-    Stale {
-        /// True for the first caller that finds the token stale since it was last put into the cache.
-        is_first: bool,
-    },
-    Missing,
+/// A question for the gateway, and the slot that it is about. Whoever has the outcome reports it with [`done`](Self::done).
+pub(crate) struct Ticket {
+    cache: TokenCache,
+    tenant: Arc<Tenant>,
+    question: Question,
 }
 
-/// A workspace and a provider. `("a:b", "c")` and `("a", "b:c")` are different tenants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Tenant {
-    pub(crate) workspace_id: Box<str>,
-    pub(crate) provider: Box<str>,
-}
-
-impl Tenant {
-    pub(crate) fn new(workspace_id: &str, provider: &str) -> Self {
-        Self {
-            workspace_id: workspace_id.into(),
-            provider: provider.into(),
-        }
-    }
-
-    /// Returns the tenant with these names.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for a blank name.
-    pub(crate) fn checked(workspace_id: &str, provider: &str) -> Result<Arc<Self>> {
-        error::not_blank("workspace_id", workspace_id)?;
-        error::not_blank("provider", provider)?;
-        Ok(Arc::new(Self::new(workspace_id, provider)))
-    }
-
-    pub(crate) fn key(&self) -> Key<'_> {
-        (&self.workspace_id, &self.provider)
-    }
-}
+/// A cache that stays alive only as long as the program has a handle to it.
+pub(crate) struct WeakCache(Weak<Mutex<Slots>>);
 
 impl TokenCache {
     /// Returns an empty cache with a buffer of 30 seconds.
@@ -122,7 +89,7 @@ impl TokenCache {
     pub fn with_buffer(buffer: Duration) -> Self {
         Self {
             buffer,
-            entries: Arc::default(),
+            slots: Arc::default(),
         }
     }
 
@@ -146,7 +113,7 @@ impl TokenCache {
     /// ```
     #[must_use]
     pub fn get(&self, workspace_id: &str, provider: &str) -> Option<Arc<CachedToken>> {
-        self.get_at((workspace_id, provider), Now::read())
+        self.fresh((workspace_id, provider), None, Now::read())
     }
 
     /// Puts a token into the cache, and replaces the tenant's old token.
@@ -183,7 +150,7 @@ impl TokenCache {
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
     pub fn delete(&self, workspace_id: &str, provider: &str) {
-        self.entries.lock().delete((workspace_id, provider));
+        self.slots.lock().remove((workspace_id, provider));
     }
 
     /// Removes all tokens, each as [`delete`](Self::delete) does.
@@ -199,7 +166,7 @@ impl TokenCache {
     /// assert!(cache.is_empty());
     /// ```
     pub fn clear(&self) {
-        self.entries.lock().clear();
+        self.slots.lock().clear();
     }
 
     /// Returns the number of tokens that [`get`](Self::get) would return. Takes time in proportion to the size of the
@@ -230,76 +197,97 @@ impl TokenCache {
     }
 
     fn len_at(&self, now: Now) -> usize {
-        let entries = self.entries.lock();
-        let entries = entries.providers.values().flat_map(HashMap::values);
-        entries.filter(|entry| entry.is_fresh(now)).count()
+        let slots = self.slots.lock();
+        slots
+            .iter()
+            .filter(|slot| slot.fresh(None, now).is_some())
+            .count()
     }
 
-    pub(crate) fn get_at(&self, key: Key<'_>, now: Now) -> Option<Arc<CachedToken>> {
-        let mut entries = self.entries.lock();
-        let entry = entries.get_mut(key)?;
-        entry.is_fresh(now).then(|| Arc::clone(&entry.token))
-    }
-
-    /// Looks a token up for a client. A caller that finds the token stale must ask the gateway. Unless `use_stale` is
-    /// set, a stale token counts as missing.
-    pub(crate) fn lookup(&self, tenant: &Tenant, use_stale: bool, now: Now) -> Lookup {
-        let mut entries = self.entries.lock();
-        match entries.get_mut(tenant.key()) {
-            Some(entry) if entry.is_fresh(now) => Lookup::Fresh(Arc::clone(&entry.token)),
-            Some(entry) if use_stale && entry.is_usable(now) => {
-                let is_first = entry.begin_renewal(now);
-                Lookup::Stale { is_first }
-            }
-            _ => Lookup::Missing,
-        }
+    /// Returns a token that can be used without asking the gateway. With a `gateway`, a token from another gateway is
+    /// missing.
+    pub(crate) fn fresh(
+        &self,
+        key: Key<'_>,
+        gateway: Option<&Arc<str>>,
+        now: Now,
+    ) -> Option<Arc<CachedToken>> {
+        let slots = self.slots.lock();
+        slots.get(key)?.fresh(gateway, now).cloned()
     }
 
     pub(crate) fn set_at(&self, key: Key<'_>, token: Arc<CachedToken>, now: Now) {
-        let entry = Entry::new(token, now, now, self.buffer, Duration::ZERO);
-        let mut entries = self.entries.lock();
-        entries.note_change(key);
-        entries.replace(key, entry, now);
+        let mut slots = self.slots.lock();
+        // The caller read the clock before it took the lock. A request may have begun since.
+        let slot = Slot::set(token, self.buffer, now, Instant::now());
+        slots.insert(key, slot, now);
     }
 
-    /// Replaces the tenant's token with the gateway's token, or removes it if `token` is `None`. Does nothing if the
-    /// tenant's token was set or deleted since `begun`, the time at which the call to the gateway began. Also does
-    /// nothing if the cached token was requested after `requested` or at the same time.
-    pub(crate) fn update(
+    /// Decides what a caller does to get the tenant's token.
+    pub(crate) fn want(
         &self,
-        tenant: &Tenant,
-        token: Option<Arc<CachedToken>>,
-        requested: Now,
+        tenant: &Arc<Tenant>,
+        reason: &Reason,
+        asker: &Asker,
         now: Now,
-        begun: Instant,
-    ) {
-        let (key, buffer) = (tenant.key(), self.buffer);
-        let mut entries = self.entries.lock();
-        if entries.is_unchanged(key, begun) && entries.is_older(key, requested) {
-            let entry =
-                token.and_then(|token| Entry::new(token, requested, now, buffer, SHORT_USE));
-            entries.replace(key, entry, now);
+    ) -> Want<Ticket> {
+        let mut slots = self.slots.lock();
+        let key = slots::key(tenant);
+        let want = if let Some(slot) = slots.get_mut(key) {
+            slot.want(reason, asker, now)
+        } else {
+            let mut slot = slots.empty_slot();
+            let want = slot.want(reason, asker, now);
+            slots.insert(key, slot, now);
+            want
+        };
+        want.map(|question| Ticket {
+            cache: self.clone(),
+            tenant: Arc::clone(tenant),
+            question,
+        })
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakCache {
+        WeakCache(Arc::downgrade(&self.slots))
+    }
+}
+
+impl Ticket {
+    /// Puts the outcome into the slot, unless the slot has changed since it handed out the ticket.
+    pub(crate) fn done(&self, outcome: Outcome, now: Now) {
+        let mut slots = self.cache.slots.lock();
+        if let Some(slot) = slots.get_mut(slots::key(&self.tenant)) {
+            slot.done(&self.question, outcome, self.cache.buffer, now);
         }
     }
 
-    /// Returns the token to use after an upstream has refused `refused` with 401: the token that has replaced it, or the
-    /// same token if the gateway was asked about it a short time ago. Returns `None` if the caller must ask the gateway.
-    pub(crate) fn after_refusal(
-        &self,
-        tenant: &Tenant,
-        refused: &CachedToken,
-        now: Now,
-    ) -> Option<Arc<CachedToken>> {
-        let mut entries = self.entries.lock();
-        let entry = entries.get_mut(tenant.key())?;
-        let is_used = entry.is_usable(now) && !entry.begin_replacement(refused, now);
-        is_used.then(|| Arc::clone(&entry.token))
+    /// Returns whether the slot is as it was when it handed out the ticket. Otherwise the caller looks at the slot again.
+    pub(crate) fn is_open(&self) -> bool {
+        let slots = self.cache.slots.lock();
+        let slot = slots.get(slots::key(&self.tenant));
+        slot.is_some_and(|slot| slot.is_open(&self.question))
     }
 
-    /// Returns true if the tenant's token was neither set nor deleted at this time or later. Caching a resolved token,
-    /// or removing a token that the gateway has refused, does not count.
-    pub(crate) fn is_unchanged(&self, tenant: &Tenant, since: Instant) -> bool {
-        self.entries.lock().is_unchanged(tenant.key(), since)
+    pub(crate) fn question(&self) -> &Question {
+        &self.question
+    }
+}
+
+impl WeakCache {
+    pub(crate) fn is_of(&self, cache: &TokenCache) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&cache.slots))
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// Removes the tokens of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
+    pub(crate) fn remove(&self, workspace_id: Option<&str>, provider: Option<&str>) {
+        if let Some(slots) = self.0.upgrade() {
+            slots.lock().remove_matching(workspace_id, provider);
+        }
     }
 }
 

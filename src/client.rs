@@ -13,14 +13,14 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::cache::{Tenant, TokenCache};
+use crate::cache::TokenCache;
 use crate::error::Result;
-use crate::flights::Reason;
 use crate::gateway::Request;
 use crate::inner::{Handle, Inner};
 use crate::options::NexusClientOptions;
 use crate::providers::{Health, MAX_PROVIDERS, Providers};
-use crate::time::Deadline;
+use crate::tenant::Tenant;
+use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
 
 /// A client for one Nexus Gateway. Any number of threads can share it.
@@ -124,9 +124,8 @@ impl NexusClient {
     pub fn resolve_token(&self, workspace_id: &str, provider: &str) -> Result<CachedToken> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
-        let flights = &self.0.flights;
-        let token = flights.resolve(&TokenCache::new(), &tenant, Reason::Missing, deadline)?;
-        Ok(CachedToken::clone(&token))
+        let response = self.0.resolve(&tenant, deadline)?;
+        response.token().map(Arc::unwrap_or_clone)
     }
 
     /// Returns the token from the cache. On a miss, requests the token from the gateway and caches it.
@@ -162,7 +161,8 @@ impl NexusClient {
         workspace_id: &str,
         provider: &str,
     ) -> Result<Arc<CachedToken>> {
-        match cache.get(workspace_id, provider) {
+        let gateway = Some(&self.0.asker.gateway);
+        match cache.fresh((workspace_id, provider), gateway, Now::read()) {
             Some(token) => Ok(token),
             None => self
                 .fetcher(cache, workspace_id, provider)

@@ -1,4 +1,4 @@
-//! Sends an authenticated request, with redirects, retries, and one replay after a 401.
+//! Sends an authenticated request, with redirects, retries, and one replay after a 401 or 403.
 
 pub(crate) mod agent;
 pub(crate) mod fetcher;
@@ -14,8 +14,8 @@ use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::{FetchOptions, Redirects};
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
-use crate::flights::Source;
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
+use crate::resolve::Source;
 use crate::time::Deadline;
 use crate::time::date;
 use crate::token::CachedToken;
@@ -79,8 +79,8 @@ struct PendingFetch<'a> {
 }
 
 impl PendingFetch<'_> {
-    /// Sends the request and follows redirects. A 401 for a cached token may mean that the token was revoked. If the
-    /// gateway then returns another token, sends the same hop once more.
+    /// Sends the request and follows redirects. A 401 or 403 for a cached token may mean that the token was revoked, or that
+    /// the user has consented to more since. If the gateway then returns another token, sends the same hop once more.
     fn send_hops(&mut self) -> Result<Response> {
         let (mut token, mut source) = self.fetcher.token(self.deadline)?;
         if let Cow::Owned(target) = token.target(self.hop.call)? {
@@ -88,7 +88,8 @@ impl PendingFetch<'_> {
         }
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&token)?;
-            if response.status() == 401 && self.hop.authenticated && source == Source::Cache {
+            let is_refused = matches!(response.status().as_u16(), 401 | 403);
+            if is_refused && self.hop.authenticated && source == Source::Cache {
                 let fresh = self.fetcher.replacement(&token, self.deadline)?;
                 // The server chose the URL of a redirect, and may have copied the credential into its path. The SDK
                 // does not know where, so it cannot put another token there.
@@ -140,7 +141,13 @@ impl PendingFetch<'_> {
             let why = || format!("the upstream returned status {}", response.status());
             is_retried.then(|| (why(), date::retry_after_header(response.headers())))
         };
-        policy.run(client.gateway.log, is_before, attempt, refused)
+        policy.run(
+            client.gateway.log,
+            is_before,
+            std::thread::sleep,
+            attempt,
+            refused,
+        )
     }
 
     /// Returns the headers of the hop, with the credential or signature unless a redirect has led to another origin. Each

@@ -5,271 +5,482 @@
 //! both cases the provider may revoke the user's grant. Each of these calls is therefore a *flight*: it runs to its end
 //! on a thread of its own, even if all of its callers have timed out. A client has at most one flight at a time for
 //! each tenant (a workspace and a provider). A call by connection id counts as a call for the tenant if the client has
-//! requested the connection. Otherwise the id has flights of its own, because the client does not know its tenant
-//! ([`call`]).
+//! requested the connection. Otherwise the id has flights of its own, because the client does not know its tenant.
 //!
-//! A caller with a cache first looks for a token there. A caller that finds no token, or has no cache, joins the
-//! flight for its tenant or connection, or starts a flight if there is none ([`table`]), and waits. Before the flight
-//! wakes its callers, it puts its token into the cache of the caller that started it. Each caller with another cache
-//! puts the token there itself. If a cached token is stale (about to expire), one caller in 5 s asks the gateway, and
-//! the others use the token. After a 401, the gateway is asked about the refused token. After further 401s, it is asked
-//! again after 2 s at the earliest, and then at most once in 30 s.
+//! Callers that want the same thing share a flight. A caller with a cache brings the ticket of its slot. When the flight
+//! ends, it reports its outcome to the tickets of all who joined it, whether or not they still wait, and then wakes them.
 
-mod call;
-mod table;
+mod key;
 mod turn;
 
-use std::collections::VecDeque;
+use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
-pub(crate) use self::call::{Call, Key, Reason};
-use self::table::{Flight, Outcome, Response, Table};
-use crate::cache::{Lookup, Tenant, TokenCache};
+pub(crate) use self::key::Key;
+use crate::cache::Ticket;
+use crate::error::meaning::Asked;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::gateway::{Gateway, Request, Success};
 use crate::json::Object;
 use crate::lock::ProcessLock;
-use crate::sync::{self, Mutex};
+use crate::providers::MAX_PROVIDERS;
+use crate::slot::Outcome;
+use crate::sync::{self, Condvar, Mutex};
 use crate::time::{Deadline, Now};
-use crate::token::CachedToken;
+use crate::token::{CachedToken, TokenResponse};
 
-/// The maximum number of connection ids whose workspace and provider a client remembers.
-const MAX_KNOWN_IDS: usize = 1000;
+/// The maximum number of flights for one provider. The limit keeps a provider that hangs from delaying calls for other
+/// providers. All calls by the ids of connections that this client has not requested count together as one provider.
+const MAX_FLIGHTS_OF_PROVIDER: usize = 64;
+/// The maximum number of flights in all.
+const MAX_FLIGHTS: usize = 512;
 /// The longest time for which dropping a client's last handle waits for flights.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest time for which a caller with a stale token waits for a newer token.
-const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
-
-/// The source of a token. After a 401, a request is sent again only if its token came from the cache, because such a
-/// token may have been revoked in the meantime.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Cache,
-    Gateway,
-}
+/// The pause before the gateway is asked again about a connection that it has not found.
+const CONFIRMATION_PAUSE: Duration = Duration::from_millis(500);
+/// The time for which a confirmed answer makes another confirmation of the same answer unnecessary.
+const CONFIRMED_TIME: Duration = Duration::from_secs(5);
 
 /// The flights of a client, and the gateway that they call.
 pub(crate) struct Flights {
     gateway: Arc<Gateway>,
-    table: Table,
-    /// The ids of the connections that the client has requested, with their tenants, the latest last.
-    known_ids: Mutex<VecDeque<(Box<str>, Tenant)>>,
-    max_stale_wait: Duration,
+    table: Mutex<Vec<UnderWay>>,
+    /// Notified when a flight has ended, for threads that wait for their turn or until all flights have ended.
+    flight_ended: Condvar,
     /// The number of threads that wait for all flights to end. While at least one thread waits, flights neither retry nor
     /// wait for a lock, because the program may exit during the next attempt. The wait of the client's last handle stays counted
     /// after it has ended, because a flight that outlasts it must not send another request.
     ending: AtomicUsize,
+    /// Notified when a thread begins to wait for all flights to end, for flights that pause.
+    end_began: Condvar,
+    /// The paths of requests for connections that were confirmed to be missing, with the times.
+    confirmed: Mutex<HashMap<String, Instant>>,
     process_lock: Option<ProcessLock>,
     /// Responds in place of the gateway.
     #[cfg(test)]
-    script: Option<tests::Script>,
+    pub(crate) script: Option<tests::Script>,
+}
+
+/// A flight, and the tickets of the callers that have joined it.
+struct UnderWay {
+    flight: Arc<Flight>,
+    tickets: Vec<Ticket>,
+}
+
+struct Flight {
+    key: Key,
+    request: Request,
+    began: Instant,
+    /// The refused token that the flight is about.
+    refused: Option<Arc<CachedToken>>,
+    /// The name of the lock that the flight waits for.
+    lock_name: Mutex<Option<String>>,
+    /// Set under the table's lock.
+    response: OnceLock<Result<Arc<Response>>>,
+    ended: Condvar,
+}
+
+/// The response to a call, which all callers of its flight share.
+pub(crate) struct Response {
+    success: Success,
+    token: OnceLock<Result<Arc<CachedToken>>>,
+}
+
+/// The result of a call's attempt to join or start a flight.
+enum Joined {
+    Joined(Arc<Flight>),
+    Started(Arc<Flight>),
+    /// The slot has changed since it handed out the ticket.
+    Outdated,
+    TimedOut(NexusError),
+}
+
+impl Response {
+    fn new(success: Success) -> Self {
+        Self {
+            success,
+            token: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn body(&self) -> &Object {
+        &self.success.body
+    }
+
+    /// Returns the token in the response to a resolve.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_response` for a response without a credential, and the errors of a credential that cannot be used.
+    pub(crate) fn token(&self) -> Result<Arc<CachedToken>> {
+        let token = self.token.get_or_init(|| {
+            let body = self.success.body.clone();
+            let response = TokenResponse::from_json(body.into())?;
+            response.to_cached(self.success.clock).map(Arc::new)
+        });
+        token.clone()
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.token() {
+            Ok(token) => Outcome::Token(token, self.success.clock.at),
+            Err(error) => Outcome::Unanswered(error),
+        }
+    }
+}
+
+impl Flight {
+    /// Returns whether the flight's response can serve this call too.
+    fn serves(&self, request: &Request, ticket: Option<&Ticket>) -> bool {
+        let is_recent = |ticket: &Ticket| {
+            let question = ticket.question();
+            question.is_answered_by(self.began, self.refused.as_deref())
+        };
+        self.request.can_share(request) && ticket.is_none_or(is_recent)
+    }
+
+    /// Returns the error of a caller that leaves.
+    fn timed_out(&self) -> NexusError {
+        match &*self.lock_name.lock() {
+            Some(name) => turn::timed_out(name),
+            None => timed_out(),
+        }
+    }
 }
 
 impl Flights {
     pub(crate) fn new(gateway: Arc<Gateway>, process_lock: Option<ProcessLock>) -> Self {
         Self {
             gateway,
-            table: Table::default(),
-            known_ids: Mutex::default(),
-            max_stale_wait: MAX_STALE_WAIT,
+            table: Mutex::default(),
+            flight_ended: Condvar::default(),
             ending: AtomicUsize::new(0),
+            end_began: Condvar::default(),
+            confirmed: Mutex::default(),
             process_lock,
             #[cfg(test)]
             script: None,
         }
     }
 
+    /// Makes a call, or joins a flight that makes the same call. Blocks at most until the deadline. Returns `None` if the
+    /// ticket's slot has changed before the flight began, so that the caller has to look at the slot again.
+    pub(crate) fn run(
+        self: &Arc<Self>,
+        key: &Key,
+        request: Request,
+        ticket: Option<Ticket>,
+        deadline: Deadline,
+    ) -> Result<Option<Arc<Response>>> {
+        let flight = match self.join(key, request, ticket, deadline) {
+            Joined::Joined(flight) => flight,
+            Joined::Started(flight) => {
+                self.start(&flight);
+                flight
+            }
+            Joined::Outdated => return Ok(None),
+            Joined::TimedOut(error) => return Err(error),
+        };
+        self.wait(&flight, deadline).map(Some)
+    }
+
+    /// Makes a call without a ticket. Blocks at most until the deadline.
+    pub(crate) fn call(
+        self: &Arc<Self>,
+        key: &Key,
+        request: Request,
+        deadline: Deadline,
+    ) -> Result<Arc<Response>> {
+        self.run(key, request, None, deadline)?
+            .ok_or_else(timed_out)
+    }
+
     /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. While this
-    /// method blocks, flights do not retry, and a flight that waits for a lock gives up.
+    /// method blocks, flights do not retry, and a flight that pauses or waits for a lock gives up.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
-        self.ending.fetch_add(1, Ordering::Relaxed);
-        let is_empty = self.table.wait_until_empty(deadline);
+        self.begin_end();
+        let is_empty = self.wait_until_empty(deadline);
         self.ending.fetch_sub(1, Ordering::Relaxed);
         is_empty
     }
 
-    fn is_ending(&self) -> bool {
-        self.ending.load(Ordering::Relaxed) > 0
-    }
-
     pub(crate) fn is_idle(&self) -> bool {
-        self.table.flights.lock().is_empty()
+        self.table.lock().is_empty()
     }
 
     /// Waits for the flights under way, for at most 5 s. Called when the last handle to the client is dropped.
     pub(crate) fn end(&self) {
-        let count = self.table.flights.lock().len();
+        let count = self.table.lock().len();
         if count > 0 {
             self.gateway.log.warn(format_args!(
                 "waiting up to {} s for gateway calls to end ({count} running); if a call is cut short, \
                  the provider may revoke the user's grant",
                 DROP_TIMEOUT.as_secs()
             ));
-            self.ending.fetch_add(1, Ordering::Relaxed);
-            self.table.wait_until_empty(Deadline::after(DROP_TIMEOUT));
+            self.begin_end();
+            self.wait_until_empty(Deadline::after(DROP_TIMEOUT));
         }
     }
 
-    /// Remembers which workspace and provider a connection id belongs to.
-    pub(crate) fn remember(&self, connection_id: &str, tenant: Tenant) {
-        let mut known = self.known_ids.lock();
-        if known.len() >= MAX_KNOWN_IDS {
-            known.pop_front();
-        }
-        known.push_back((connection_id.into(), tenant));
+    fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed) > 0
     }
 
-    /// Returns a call by connection id. If the id is known, the call takes turns with the calls that name its workspace
-    /// and provider, and counts towards the rate limit of its workspace.
-    pub(crate) fn by_id(&self, connection_id: &str, request: Request) -> Call {
-        let known = self.known_ids.lock();
-        let mut latest = known.iter().rev();
-        match latest.find(|(known, _)| **known == *connection_id) {
-            Some((_, tenant)) => {
-                let request = request.of_workspace(Some(&tenant.workspace_id));
-                Call::new(Key::tenant(tenant), request)
-            }
-            None => Call::new(Key::Connection(connection_id.into()), request),
-        }
+    /// Wakes the flights that pause. The lock makes sure that none of them begins its pause unnoticed in between.
+    fn begin_end(&self) {
+        let table = self.table.lock();
+        self.ending.fetch_add(1, Ordering::Relaxed);
+        drop(table);
+        self.end_began.notify_all();
     }
 
-    /// Makes a call and returns the response, which is empty for a resolve. Blocks at most until the deadline.
-    pub(crate) fn call(self: &Arc<Self>, call: Call, deadline: Deadline) -> Result<Object> {
-        match &*self.join_or_start(call, deadline)? {
-            Response::Body(body) => Ok(body.clone()),
-            Response::Token(..) => Ok(Object::new()),
-        }
+    fn wait_until_empty(&self, deadline: Deadline) -> bool {
+        let mut table = self.table.lock();
+        let is_busy = |table: &mut Vec<_>| !table.is_empty();
+        self.flight_ended
+            .wait_while_until(&mut table, is_busy, deadline.at);
+        table.is_empty()
     }
 
-    /// Returns the token in the cache, or resolves the token and caches it. Blocks at most until the deadline.
-    ///
-    /// A caller that finds a stale token waits for the gateway for at most 1 s. Then it returns the stale token, unless
-    /// the gateway has returned a newer token or refused for good. If the stale token has expired or was deleted in the
-    /// meantime, the caller waits for the gateway again, until the deadline.
-    pub(crate) fn cached(
-        self: &Arc<Self>,
-        cache: &TokenCache,
-        tenant: &Arc<Tenant>,
+    /// Joins the connection's flight or registers a new flight. Blocks while there are too many flights, and while
+    /// the connection has a flight that the caller may not join.
+    fn join(
+        &self,
+        key: &Key,
+        request: Request,
+        ticket: Option<Ticket>,
         deadline: Deadline,
-    ) -> Result<(Arc<CachedToken>, Source)> {
-        let resolve = |reason, deadline| {
-            let token = self.resolve(cache, tenant, reason, deadline)?;
-            Ok((token, Source::Gateway))
-        };
-        let lookup = |now| cache.lookup(tenant, self.gateway.options.stale_if_error, now);
-        let is_first = match lookup(Now::read()) {
-            Lookup::Fresh(token) => return Ok((token, Source::Cache)),
-            Lookup::Missing => return resolve(Reason::Missing, deadline),
-            Lookup::Stale { is_first } => is_first,
-        };
-        let error = match resolve(Reason::Stale, self.stale_deadline(deadline)) {
-            Err(error) if !error.is_final() => error,
-            resolved => return resolved,
-        };
-        // The second lookup is for a suspension of the machine, which ends the 5 s of the first.
-        let now = Now::read();
-        lookup(now);
-        let Some(token) = cache.get_at(tenant.key(), now) else {
-            return resolve(Reason::Missing, deadline);
-        };
-        if is_first {
-            let provider = &tenant.provider;
-            self.gateway.log.warn(format_args!(
-                "the gateway returned no new token for {provider:?}, so the cached token stays in use: {error}"
-            ));
-        }
-        Ok((token, Source::Cache))
-    }
-
-    /// Returns the deadline of the wait for a newer token, for a caller with a stale token, and for an agent's request
-    /// that got a 401: at most 1 s from now, and at most halfway to the caller's own deadline, so that time is left for
-    /// the request or its response.
-    pub(crate) fn stale_deadline(&self, deadline: Deadline) -> Deadline {
-        let left = deadline.left().unwrap_or_default();
-        Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
-    }
-
-    /// Resolves the tenant's token, and puts the token into `cache`. Blocks at most until the deadline.
-    pub(crate) fn resolve(
-        self: &Arc<Self>,
-        cache: &TokenCache,
-        tenant: &Arc<Tenant>,
-        reason: Reason,
-        deadline: Deadline,
-    ) -> Result<Arc<CachedToken>> {
-        match &*self.join_or_start(Call::resolve(tenant, cache, reason), deadline)? {
-            Response::Token(token, _) => token.clone(),
-            Response::Body(_) => Err(NexusError::no_credential("access_token")),
-        }
-    }
-
-    fn join_or_start(self: &Arc<Self>, call: Call, deadline: Deadline) -> Outcome {
-        let call = Arc::new(call);
-        let joined = self.table.join(&call, deadline);
-        let outcome = joined.and_then(|(flight, is_new)| {
-            if is_new {
-                self.start(&flight);
+    ) -> Joined {
+        let mut table = self.table.lock();
+        loop {
+            if ticket.as_ref().is_some_and(|ticket| !ticket.is_open()) {
+                return Joined::Outdated;
             }
-            self.table.wait(&flight, &call, deadline)
-        });
-        outcome.unwrap_or_else(|| {
-            let message = "timed out waiting for the gateway, or for another process that holds the lock for \
-                           this token; try again (a call that has begun continues in the background, so that no refresh \
-                           is lost)";
-            Err(NexusError::new(ErrorKind::Timeout, message))
-        })
+            let has_room = has_room(&table, key);
+            match flight_for(&mut table, key) {
+                Some(found) if found.flight.serves(&request, ticket.as_ref()) => {
+                    found.tickets.extend(ticket);
+                    return Joined::Joined(Arc::clone(&found.flight));
+                }
+                None if has_room => {
+                    return Joined::Started(register(&mut table, key, request, ticket));
+                }
+                _ => {}
+            }
+            let waited = self.flight_ended.wait_until(&mut table, deadline.at);
+            if waited.timed_out() {
+                let other = flight_for(&mut table, key);
+                let error = other.map_or_else(timed_out, |other| other.flight.timed_out());
+                return Joined::TimedOut(error);
+            }
+        }
+    }
+
+    /// Blocks until the flight has ended, at most until the deadline.
+    fn wait(&self, flight: &Flight, deadline: Deadline) -> Result<Arc<Response>> {
+        let mut table = self.table.lock();
+        let is_running = |_: &mut Vec<_>| flight.response.get().is_none();
+        flight
+            .ended
+            .wait_while_until(&mut table, is_running, deadline.at);
+        drop(table);
+        match flight.response.get() {
+            Some(response) => response.clone(),
+            None => Err(flight.timed_out()),
+        }
     }
 
     fn start(self: &Arc<Self>, flight: &Arc<Flight>) {
-        let (flights, started) = (Arc::clone(self), Arc::clone(flight));
+        let flights = Arc::clone(self);
+        let started = Arc::clone(flight);
         let run = move || {
-            let request = AssertUnwindSafe(|| {
-                let success = flights.ask(&started.call)?;
-                Response::of(&started.call, success)
-            });
-            let outcome = panic::catch_unwind(request).unwrap_or_else(|_| {
+            let ask = AssertUnwindSafe(|| flights.ask(&started));
+            let response = panic::catch_unwind(ask).unwrap_or_else(|_| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
                                on stderr; try again";
                 Err(NexusError::new(ErrorKind::RequestFailed, message))
             });
-            flights.table.finish(&started, outcome.map(Arc::new));
+            flights.finish(&started, response.map(Response::new));
         };
         if let Err(error) = sync::spawn("nexus-flight", run) {
             let message = format!("cannot start a thread to call the gateway: {error}; try again");
             let error = NexusError::new(ErrorKind::RequestFailed, message);
-            self.table.finish(flight, Err(error));
+            self.finish(flight, Err(error));
         }
     }
 
-    /// Sends a call's request. After `token_expired`, sends a resolve again at once, because only the second response
-    /// tells whether the provider was down for a moment or has refused for good.
-    fn ask(&self, call: &Call) -> Result<Success> {
+    /// Ends a flight. Reports its outcome to the tickets before it leaves the table, so that a caller that does not find
+    /// the flight finds the token.
+    fn finish(&self, flight: &Arc<Flight>, response: Result<Response>) {
+        let response = response.map(Arc::new);
+        let mut table = self.table.lock();
+        let at = table
+            .iter()
+            .position(|under_way| Arc::ptr_eq(&under_way.flight, flight));
+        let tickets = at.map(|at| table.swap_remove(at).tickets);
+        report(&tickets.unwrap_or_default(), &response);
+        let _ = flight.response.set(response);
+        drop(table);
+        flight.ended.notify_all();
+        self.flight_ended.notify_all();
+    }
+
+    /// Asks the gateway, and asks again where the first answer does not tell. After `token_expired`, only the second
+    /// response tells whether the provider was down for a moment or has refused for good.
+    fn ask(&self, flight: &Flight) -> Result<Success> {
         #[cfg(test)]
         if let Some(script) = &self.script {
-            return script(call);
+            return script(&flight.request);
         }
-        let is_resolve = call.is_resolve();
-        match self.send(call) {
-            Err(error) if is_resolve && error.code() == "token_expired" && !self.is_ending() => {
-                self.send(call)
-            }
+        let is_resolve = flight.request.asked == Asked::Resolve;
+        let first = self.send(flight);
+        let is_expired = |error: &NexusError| is_resolve && error.code() == "token_expired";
+        let last = match first {
+            Err(error) if is_expired(&error) && !self.is_ending() => self.send(flight),
             first => first,
-        }
+        };
+        self.confirm(&flight.request, last, || self.send(flight))
     }
 
-    /// Sends a call's request, and retries it. During each attempt, holds the lock that processes share.
-    fn send(&self, call: &Call) -> Result<Success> {
-        let is_ending = || self.is_ending();
+    /// Makes sure that a connection that the gateway has not found is missing. A broker also says so while its database is
+    /// away or out of connections. So the list of providers must answer, which needs the database too, and the same
+    /// question must have the same answer a moment later.
+    ///
+    /// # Errors
+    ///
+    /// The error of the list of providers if it does not answer.
+    pub(crate) fn confirm(
+        &self,
+        request: &Request,
+        answer: Result<Success>,
+        again: impl Fn() -> Result<Success>,
+    ) -> Result<Success> {
+        let Err(error) = answer else { return answer };
+        if !is_missing(&error) || !request.is_repeatable() || self.was_confirmed(request) {
+            return Err(error);
+        }
+        let providers = Request::get("/v1/providers").max_response(MAX_PROVIDERS);
+        match self.gateway.send(&providers) {
+            // A gateway without a list cannot tell more than the second answer.
+            Err(error) if error.status_code() != Some(404) => return Err(error),
+            _ => {}
+        }
+        self.pause(CONFIRMATION_PAUSE);
+        if self.is_ending() {
+            let message = "the client was dropped or drained before the gateway's answer was confirmed; try again";
+            return Err(NexusError::new(ErrorKind::Timeout, message));
+        }
+        let second = again();
+        if second.as_ref().is_err_and(is_missing) {
+            let mut confirmed = self.confirmed.lock();
+            confirmed.retain(|_, at| at.elapsed() < CONFIRMED_TIME);
+            confirmed.insert(request.path().to_owned(), Instant::now());
+        }
+        second
+    }
+
+    fn was_confirmed(&self, request: &Request) -> bool {
+        let confirmed = self.confirmed.lock();
+        let at = confirmed.get(request.path());
+        at.is_some_and(|at| at.elapsed() < CONFIRMED_TIME)
+    }
+
+    /// Sends a flight's request, and retries it. During each attempt, holds the lock that processes share.
+    fn send(&self, flight: &Flight) -> Result<Success> {
         let attempt = || {
             let lock = self.process_lock.as_ref();
-            let _guard = turn::acquire(lock, &call.key, &self.gateway, is_ending)?;
-            self.gateway.attempt(&call.request, true)
+            let waits_for = |name| *flight.lock_name.lock() = name;
+            let is_ending = || self.is_ending();
+            let _guard = turn::acquire(lock, &flight.key, &self.gateway, is_ending, waits_for)?;
+            self.gateway.attempt(&flight.request, true)
         };
-        self.gateway.retry(attempt, is_ending)
+        let gateway = &self.gateway;
+        let policy = &gateway.options.retry_policy;
+        let may_go_on = |_| !self.is_ending();
+        policy.run(
+            gateway.log,
+            may_go_on,
+            |wait| self.pause(wait),
+            attempt,
+            |_| None,
+        )
     }
+
+    /// Blocks for this time, or until the program may be ending.
+    fn pause(&self, time: Duration) {
+        let mut table = self.table.lock();
+        let goes_on = |_: &mut Vec<_>| !self.is_ending();
+        let end = Deadline::after(time);
+        self.end_began.wait_while_until(&mut table, goes_on, end.at);
+    }
+}
+
+fn flight_for<'a>(table: &'a mut [UnderWay], key: &Key) -> Option<&'a mut UnderWay> {
+    table
+        .iter_mut()
+        .find(|under_way| under_way.flight.key == *key)
+}
+
+/// Adds a flight to the table.
+fn register(
+    table: &mut Vec<UnderWay>,
+    key: &Key,
+    request: Request,
+    ticket: Option<Ticket>,
+) -> Arc<Flight> {
+    let refused = ticket
+        .as_ref()
+        .and_then(|ticket| ticket.question().refused());
+    let flight = Arc::new(Flight {
+        key: key.clone(),
+        request,
+        began: Instant::now(),
+        refused: refused.cloned(),
+        lock_name: Mutex::default(),
+        response: OnceLock::new(),
+        ended: Condvar::default(),
+    });
+    table.push(UnderWay {
+        flight: Arc::clone(&flight),
+        tickets: Vec::from_iter(ticket),
+    });
+    flight
+}
+
+fn has_room(table: &[UnderWay], key: &Key) -> bool {
+    let provider = key.provider();
+    let same = |under_way: &&UnderWay| under_way.flight.key.provider() == provider;
+    table.len() < MAX_FLIGHTS && table.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
+}
+
+fn report(tickets: &[Ticket], response: &Result<Arc<Response>>) {
+    if tickets.is_empty() {
+        return;
+    }
+    let outcome = match response {
+        Ok(response) => response.outcome(),
+        Err(error) if error.is_final() => Outcome::Refused,
+        Err(error) => Outcome::Unanswered(error.clone()),
+    };
+    let now = Now::read();
+    for ticket in tickets {
+        ticket.done(outcome.clone(), now);
+    }
+}
+
+/// Returns whether a gateway says that there is no such connection or token.
+fn is_missing(error: &NexusError) -> bool {
+    let is_code = matches!(error.code(), "connection_not_found" | "token_not_found");
+    is_code && error.status_code() == Some(404)
+}
+
+fn timed_out() -> NexusError {
+    let message = "timed out waiting for the gateway; try again (a call that has begun continues in the background, \
+                   so that no refresh is lost)";
+    NexusError::new(ErrorKind::Timeout, message)
 }
 
 #[cfg(all(test, loom))]

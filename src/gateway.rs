@@ -13,13 +13,16 @@ use crate::error::meaning::Asked;
 use crate::error::{self, ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::{self, Object};
-use crate::lock::MIN_ATTEMPT;
 use crate::log::Log;
 use crate::options::{NexusClientOptions, base_url};
 use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Outgoing, Response, Transport};
 use crate::url;
+
+/// The shortest time limit of an attempt that may refresh a token. Gateways give up after 30 s, and the refresh must not
+/// be cut short before.
+const MIN_ATTEMPT: Duration = Duration::from_secs(40);
 
 /// The default size limit of a response, in bytes. A token, a status or a session takes a few KB.
 const MAX_RESPONSE: u64 = 256 << 10;
@@ -106,6 +109,15 @@ impl Request {
         self
     }
 
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns whether sending the request twice has the effect of sending it once (RFC 9110 section 9.2.2).
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.method.is_idempotent()
+    }
+
     /// Returns whether one response can serve both requests: they have the same method and path, and no body. Each request
     /// for an agent session has a body, and opens a session of its own.
     pub(crate) fn can_share(&self, other: &Self) -> bool {
@@ -166,19 +178,9 @@ impl Gateway {
 
     /// Sends a request that cannot refresh a token, retries it according to the policy, and reads the response.
     pub(crate) fn send(&self, call: &Request) -> Result<Success> {
-        self.retry(|| self.attempt(call, false), || false)
-    }
-
-    /// Makes attempts according to the policy, and no more once `is_over` returns true. The attempts have no common
-    /// deadline, because the time spent waiting for a lock would count against it.
-    pub(crate) fn retry(
-        &self,
-        attempt: impl Fn() -> Result<Success>,
-        is_over: impl Fn() -> bool,
-    ) -> Result<Success> {
-        self.options
-            .retry_policy
-            .run(self.log, |_| !is_over(), attempt, |_| None)
+        let policy = &self.options.retry_policy;
+        let attempt = || self.attempt(call, false);
+        policy.run(self.log, |_| true, std::thread::sleep, attempt, |_| None)
     }
 
     /// Sends a request once. An attempt that may make the gateway refresh a token has at least 40 s, so that no refresh is

@@ -2,22 +2,34 @@
 //!
 //! 1. [`client`](crate::client) has one short method for each operation of the gateway.
 //! 2. [`fetch`](crate::fetch) sends one authenticated request, with its redirects, retries and replay after a 401.
-//! 3. [`cache`](crate::cache) holds the tokens, and the time until which each may be used.
-//! 4. [`flights`](crate::flights) makes the calls that can refresh a token, one at a time for each tenant or unknown id.
-//! 5. [`gateway`](crate::gateway) sends requests to the gateway, with retries. `error::meaning` says what its errors mean.
-//! 6. [`transport`](crate::transport) sends all requests: those to the gateway, and those of fetches and agents.
-//! 7. [`token`](crate::token), `connection`, `wait`, `session`, `providers` and `capture` are the gateway's vocabulary.
-//! 8. All of these use [`options`](crate::options), `error`, `retry`, `url`, `time` and others.
+//! 3. [`resolve`](crate::resolve) gets a tenant's token, from its slot or through a flight.
+//! 4. [`cache`](crate::cache) holds a [`slot`](crate::slot) for each tenant, which decides what its token is worth.
+//! 5. [`flights`](crate::flights) makes the calls that can refresh a token, one at a time for each tenant or unknown id.
+//! 6. [`gateway`](crate::gateway) sends requests to the gateway, with retries. `error::meaning` says what its errors mean.
+//! 7. [`transport`](crate::transport) sends all requests: those to the gateway, and those of fetches and agents.
+//! 8. [`token`](crate::token), `connection`, `wait`, `session`, `providers` and `capture` are the gateway's vocabulary.
+//! 9. All of these use [`options`](crate::options), `error`, `retry`, `url`, `time` and others.
+
+mod caches;
+mod known_ids;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use self::caches::Caches;
+use self::known_ids::KnownIds;
 use crate::error::Result;
-use crate::flights::Flights;
-use crate::gateway::Gateway;
+use crate::flights::{Flights, Key};
+use crate::gateway::{Gateway, Request};
 use crate::log::Log;
 use crate::options::NexusClientOptions;
+use crate::slot::Asker;
 use crate::sync::Shared;
+use crate::tenant::Tenant;
 use crate::transport::Transport;
+
+/// The longest time for which a caller with a stale token waits for a newer token.
+const MAX_STALE_WAIT: Duration = Duration::from_secs(1);
 
 /// A counted handle, held by clients, fetchers and agents. The threads of flights hold [`Flights`] but no handle, so
 /// that they do not keep the client open.
@@ -28,6 +40,54 @@ pub(crate) struct Inner {
     pub(crate) transport: Arc<Transport>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) flights: Arc<Flights>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) asker: Asker,
+    pub(crate) max_stale_wait: Duration,
+}
+
+/// What a client knows about its connections, apart from its handles: a form for a credential may outlive the client.
+#[derive(Default)]
+pub(crate) struct Connections {
+    pub(crate) caches: Caches,
+    pub(crate) known_ids: KnownIds,
+}
+
+impl Connections {
+    /// Returns the key of a call by connection id, and the call's request. If the id is known, the call takes turns with the
+    /// calls that name its workspace and provider, and counts towards the rate limit of its workspace.
+    pub(crate) fn by_id(&self, id: &str, request: Request) -> (Key, Request) {
+        match self.known_ids.tenant(id) {
+            Some(tenant) => {
+                let request = request.of_workspace(Some(&tenant.workspace_id));
+                (Key::tenant(&tenant), request)
+            }
+            None => (Key::Connection(id.into()), request),
+        }
+    }
+
+    /// Notes that a connection is active. The first time, removes the tokens of the connection before it from the caches.
+    pub(crate) fn note_active(&self, id: &str) {
+        if let Some(tenant) = self.known_ids.note_active(id) {
+            self.remove_tokens(&tenant);
+        }
+    }
+
+    /// Notes that the gateway has accepted a static credential, and removes the tokens of the one before it from the caches.
+    /// If the client has not requested the connection, removes all tokens, because any of them may be the connection's.
+    #[cfg(feature = "consent")]
+    pub(crate) fn note_credential(&self, id: &str) {
+        self.known_ids.note_active(id);
+        match self.known_ids.tenant(id) {
+            Some(tenant) => self.remove_tokens(&tenant),
+            None => self.caches.remove(None, None),
+        }
+    }
+
+    /// Removes the tenant's tokens from all caches that the client has filled.
+    pub(crate) fn remove_tokens(&self, tenant: &Tenant) {
+        self.caches
+            .remove(Some(&tenant.workspace_id), Some(&tenant.provider));
+    }
 }
 
 impl Inner {
@@ -37,12 +97,20 @@ impl Inner {
         let agent = options.agent.take();
         let transport = Arc::new(Transport::new(agent, options.timeout, log)?);
         let lock = options.lock.clone().choose(log)?;
+        let uses_stale = options.stale_if_error;
         let gateway = Arc::new(Gateway::new(options, Arc::clone(&transport), log)?);
+        let asker = Asker {
+            gateway: gateway.address.as_str().into(),
+            uses_stale,
+        };
         let flights = Flights::new(Arc::clone(&gateway), lock);
         Ok(Self {
             transport,
             gateway,
             flights: Arc::new(flights),
+            connections: Arc::default(),
+            asker,
+            max_stale_wait: MAX_STALE_WAIT,
         })
     }
 }

@@ -179,6 +179,7 @@ mod log;
 mod loopback;
 mod options;
 mod providers;
+mod resolve;
 mod retry;
 #[cfg(test)]
 #[cfg_attr(not(differential), expect(dead_code))]
@@ -188,7 +189,9 @@ mod seeded;
 mod session;
 #[cfg(feature = "signing")]
 mod signing;
+mod slot;
 mod sync;
+mod tenant;
 mod time;
 mod token;
 mod transport;

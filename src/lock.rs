@@ -11,26 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::error::{NexusError, Result};
 use crate::log::Log;
 
 const VARIABLE: &str = "NEXUS_LOCK_DIR";
-/// The shortest time limit of an attempt that may refresh a token. Gateways give up after 30 s, and the refresh must not
-/// be cut short before.
-pub(crate) const MIN_ATTEMPT: Duration = Duration::from_secs(40);
-/// A process that still holds a lock this long after its turn should have ended is assumed to be stopped or hanging.
-/// An ordinary process overruns its turn by less: it may spend some seconds on the lookup of the gateway's name and on
-/// connecting, and a gateway gives up after 30 s.
-const OVERDUE: Duration = Duration::from_secs(10);
-
-/// A flight waits for the lock for the length of its own turn, plus `OVERDUE`, plus this time.
-const SPARE: Duration = Duration::from_secs(5);
-/// The shortest wait before a flight goes on without the lock of a holder that seems stopped. A new holder seems stopped
-/// until it has written the end of its turn, a moment after it gets the lock. A wall clock that is set forward makes every
-/// holder seem stopped, and most refreshes end within this time.
-const CONFIRMATION: Duration = Duration::from_secs(5);
 const MIN_PAUSE: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(25);
 
@@ -90,9 +76,8 @@ pub trait RefreshLock: Send + Sync {
     /// Only an attempt that is slow in several phases, such as the lookup of the gateway's name and the response, takes
     /// longer. A lock that expires by itself should outlast `lease` by a few seconds.
     ///
-    /// After `None`, the client asks again, with pauses of 1 to 25 ms, until it has waited for `lease` plus 15 s, which is
-    /// 55 s with the default options. Its callers then get `timeout`. If the client is dropped or drained, they get it at
-    /// once.
+    /// After `None`, the client asks again, with pauses of 1 to 25 ms, until it has waited for `lease`. Its callers then get
+    /// `timeout`. If the client is dropped or drained, they get it at once.
     ///
     /// The client calls this method on a thread of its own, so callers of the client get the error `timeout` when
     /// their own timeout has passed, even if this method blocks. The guard is dropped on the same thread before the
@@ -102,11 +87,9 @@ pub trait RefreshLock: Send + Sync {
     /// # Errors
     ///
     /// Return an error if the lock does not work. The client then sends its request *without* the lock. Of several
-    /// such failures in a row, only the first is logged as a warning. Two errors are special. After
-    /// [`ErrorKind::TimedOut`], which means that the holder seems to be stopped, the client asks again until it has waited for
-    /// 5 s, and then goes on without the lock. After an error that means that no file descriptor or memory is free, the
-    /// callers get `request_failed`, which is retryable. If a call must fail rather than go on without the lock,
-    /// return `None` instead of an error. The callers then get `timeout`.
+    /// such failures in a row, only the first is logged as a warning. After an error that means that no file descriptor or
+    /// memory is free, the callers get `request_failed`, which is retryable. If a call must fail rather than go on without the
+    /// lock, return `None` instead of an error. The callers then get `timeout`.
     fn try_lock(&self, key: &str, lease: Duration) -> io::Result<Option<Box<dyn Send>>>;
 }
 
@@ -147,8 +130,10 @@ impl LockOption {
             },
         };
         let Some(dir) = dir else {
-            let line = format_args!("no home directory, so no lock is shared with other processes");
-            log.debug(line);
+            log.warn(format_args!(
+                "no home directory, so no lock is shared with other processes, and the provider may revoke the user's \
+                 grant if two processes refresh the same token at once; set NEXUS_LOCK_DIR or lock_dir"
+            ));
             return Ok(None);
         };
         if !dir.is_absolute() {
@@ -167,8 +152,6 @@ pub(crate) struct ProcessLock {
     pub(crate) prefix: String,
     /// True if the last attempt was sent without the lock. The next attempt then logs no second warning.
     pub(crate) has_failed: AtomicBool,
-    /// The shortest wait before a flight goes on without the lock of a holder that seems stopped.
-    confirmation: Duration,
 }
 
 impl ProcessLock {
@@ -177,12 +160,11 @@ impl ProcessLock {
             lock,
             prefix: prefix.into(),
             has_failed: AtomicBool::new(false),
-            confirmation: CONFIRMATION,
         }
     }
 
     /// Asks for the lock until this process holds it. Returns `None` once `is_ending` returns true, or if the wait takes
-    /// longer than `turn` plus 15 s, so 55 s for a turn of 40 s. That is long enough to detect a stopped holder.
+    /// longer than `turn`.
     pub(crate) fn wait(
         &self,
         key: &str,
@@ -190,18 +172,11 @@ impl ProcessLock {
         is_ending: impl Fn() -> bool,
     ) -> io::Result<Option<Box<dyn Send>>> {
         let start = Instant::now();
-        let longest = turn.saturating_add(OVERDUE).saturating_add(SPARE);
         let mut pause = MIN_PAUSE;
         loop {
-            let waited = start.elapsed();
-            match self.lock.try_lock(key, turn) {
-                Ok(None) => {}
-                Err(error) if error.kind() == ErrorKind::TimedOut && waited < self.confirmation => {
-                }
-                tried => return tried,
-            }
-            if waited > longest || is_ending() {
-                return Ok(None);
+            let held = self.lock.try_lock(key, turn)?;
+            if held.is_some() || start.elapsed() > turn || is_ending() {
+                return Ok(held);
             }
             thread::sleep(pause);
             pause = pause.saturating_mul(2).min(MAX_PAUSE);
@@ -216,30 +191,17 @@ fn default_dir() -> Option<PathBuf> {
     dir.is_absolute().then_some(dir)
 }
 
-/// A directory with a lock file for each key. The modification time of a file is the time by which the holder should
-/// release the lock. A lock that is still held 10 s later belongs to a process that is stopped or hangs.
+/// A directory with a lock file for each key. A process holds a lock until it releases the lock or ends.
 struct LockDirectory(PathBuf);
 
 impl RefreshLock for LockDirectory {
-    fn try_lock(&self, key: &str, lease: Duration) -> io::Result<Option<Box<dyn Send>>> {
+    fn try_lock(&self, key: &str, _lease: Duration) -> io::Result<Option<Box<dyn Send>>> {
         let file = open(&self.0.join(key))?;
         match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Interrupted => {
-                return Err(error);
-            }
-            Err(_) if is_overdue(&file, SystemTime::now())? => {
-                let problem = "the process that holds it is stopped or hangs";
-                return Err(io::Error::new(ErrorKind::TimedOut, problem));
-            }
-            Err(_) => return Ok(None),
+            Ok(()) => Ok(Some(Box::new(Held(file)))),
+            Err(TryLockError::Error(error)) if error.kind() != ErrorKind::Interrupted => Err(error),
+            Err(_) => Ok(None),
         }
-        let held = Held(file);
-        if let Some(end) = SystemTime::now().checked_add(lease) {
-            // If the time cannot be written, others may go on without the lock, but only after 5 s.
-            let _ = held.0.set_modified(end);
-        }
-        Ok(Some(Box::new(held)))
     }
 }
 
@@ -251,11 +213,6 @@ impl Drop for Held {
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
-}
-
-fn is_overdue(file: &File, now: SystemTime) -> io::Result<bool> {
-    let past = now.duration_since(file.metadata()?.modified()?);
-    Ok(past.is_ok_and(|past| past > OVERDUE))
 }
 
 /// Opens a lock file, or creates it. Refuses anything but a regular file, because other users may be able to write to

@@ -154,11 +154,12 @@ impl RetryPolicy {
 
     /// Makes attempts until one succeeds or fails for good, at most as many as the policy allows. `refused` tells why a
     /// response is retried, and its `Retry-After`. `may_go_on` gets the pause before an attempt. If it returns false, no
-    /// further attempt begins.
+    /// further attempt begins. `pause` blocks for the time that it gets, or until `may_go_on` would return false.
     pub(crate) fn run<T>(
         &self,
         log: Log,
         may_go_on: impl Fn(Duration) -> bool,
+        pause: impl Fn(Duration),
         mut attempt: impl FnMut() -> Result<T>,
         refused: impl Fn(&T) -> Option<(String, Option<Duration>)>,
     ) -> Result<T> {
@@ -186,7 +187,7 @@ impl RetryPolicy {
             log.warn(format_args!(
                 "attempt {failed} failed, retrying in {ms} ms: {why}"
             ));
-            std::thread::sleep(wait);
+            pause(wait);
             if !may_go_on(Duration::ZERO) {
                 return outcome;
             }

@@ -8,15 +8,15 @@ use std::path::Path;
 /// The rooms from the ground up, with their modules. A file may import from its own room and from the rooms before it. A
 /// new module needs a place here.
 const ROOMS: [&str; 14] = [
-    "time error header hiding json lock log options retry sync url",
+    "time error header hiding json lock log options retry sync tenant url",
     "loopback",
     "signing",
     "transport",
     "gateway",
     "capture connection providers session token wait",
-    "cache",
+    "slot cache",
     "flights",
-    "inner",
+    "inner resolve",
     "fetch",
     "client",
     "consent",

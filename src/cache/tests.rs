@@ -3,17 +3,13 @@
 mod time;
 
 use super::*;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 type Action = fn(&TokenCache, Now);
 type Bring = fn(&TokenCache, Arc<CachedToken>, Now);
 
 const fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
-}
-
-fn tenant() -> Tenant {
-    Tenant::new("ws", "p")
 }
 
 fn token(name: &str, now: Now, lifetime: Duration) -> Arc<CachedToken> {
@@ -29,31 +25,47 @@ fn name_of(token: &Arc<CachedToken>) -> String {
     token.access_token.clone()
 }
 
+fn get_at(cache: &TokenCache, key: Key<'_>, now: Now) -> Option<Arc<CachedToken>> {
+    cache.fresh(key, None, now)
+}
+
 fn name_at(cache: &TokenCache, now: Now) -> Option<String> {
-    cache.get_at(("ws", "p"), now).as_ref().map(name_of)
+    get_at(cache, ("ws", "p"), now).as_ref().map(name_of)
 }
 
 fn is_usable(cache: &TokenCache, now: Now) -> bool {
-    let mut entries = cache.entries.lock();
-    let entry = entries.get_mut(("ws", "p"));
-    entry.is_some_and(|entry| entry.is_usable(now))
+    let slots = cache.slots.lock();
+    slots
+        .get(("ws", "p"))
+        .is_some_and(|slot| slot.is_in_use(now))
 }
 
 fn is_stale(cache: &TokenCache, now: Now) -> bool {
     name_at(cache, now).is_none() && is_usable(cache, now)
 }
 
-/// Looks for the token. If it is stale, returns it, and whether this is the first time.
-fn renewed(cache: &TokenCache, now: Now) -> Option<(String, bool)> {
-    match cache.lookup(&tenant(), true, now) {
-        Lookup::Stale { is_first } => Some((name_at(cache, now)?, is_first)),
-        _ => None,
+/// Returns the ticket of a caller that finds no token.
+fn ask(cache: &TokenCache, now: Now) -> Ticket {
+    let asker = Asker {
+        gateway: "https://gateway".into(),
+        uses_stale: true,
+    };
+    let tenant = Arc::new(Tenant::new("ws", "p"));
+    match cache.want(&tenant, &Reason::Needed, &asker, now) {
+        Want::Ask(ticket) => ticket,
+        Want::Use(token) | Want::Keep(token, _) => panic!("has {}", token.access_token),
     }
 }
 
-/// Caches a token as if the gateway had returned it.
+/// Caches a token that was requested and received at these times.
+fn receive(cache: &TokenCache, token: Arc<CachedToken>, requested: Now, received: Now) {
+    cache.delete("ws", "p");
+    let outcome = Outcome::Token(token, requested);
+    ask(cache, received).done(outcome, received);
+}
+
 fn keep(cache: &TokenCache, token: Arc<CachedToken>, received: Now) {
-    cache.update(&tenant(), Some(token), received, received, Instant::now());
+    receive(cache, token, received, received);
 }
 
 fn set(cache: &TokenCache, token: Arc<CachedToken>, now: Now) {
@@ -62,9 +74,7 @@ fn set(cache: &TokenCache, token: Arc<CachedToken>, now: Now) {
 
 /// Returns the number of providers plus the number of tokens, expired tokens included.
 fn size(cache: &TokenCache) -> usize {
-    let entries = cache.entries.lock();
-    let workspaces = entries.providers.values();
-    workspaces.map(|workspaces| workspaces.len() + 1).sum()
+    cache.slots.lock().size()
 }
 
 #[test]
@@ -83,61 +93,15 @@ fn tenants_never_share_a_token() {
         cache.set_at((workspace_id, provider), token, now);
     }
     for (workspace_id, provider) in tenants {
-        let found = cache.get_at((workspace_id, provider), now).unwrap();
+        let found = get_at(&cache, (workspace_id, provider), now).unwrap();
         assert_eq!(name_of(&found), format!("{workspace_id} at {provider}"));
     }
-    assert!(cache.get_at(("b", "c"), now).is_none(), "of two tenants");
+    assert!(get_at(&cache, ("b", "c"), now).is_none(), "of two tenants");
     cache.delete("a:b", "c");
-    assert!(cache.get_at(("a:b", "c"), now).is_none());
+    assert!(get_at(&cache, ("a:b", "c"), now).is_none());
     assert_eq!((cache.len(), cache.is_empty()), (tenants.len() - 1, false));
     cache.clear();
     assert_eq!((cache.len(), cache.is_empty()), (0, true));
-}
-
-/// After a change to a tenant, the cache accepts no token of that tenant that was requested earlier.
-#[test]
-fn what_wins_against_a_token_that_is_being_asked_for() {
-    let now = Now::read();
-    let table: [(&str, Action, &str); 5] = [
-        ("nothing", |_, _| (), "resolved"),
-        ("delete", |cache, _| cache.delete("ws", "p"), ""),
-        ("clear", |cache, _| cache.clear(), ""),
-        ("set", |cache, now| set(cache, new("set", now), now), "set"),
-        (
-            "another tenant resolved",
-            |cache, now| {
-                let (theirs, tenant) = (Some(new("theirs", now)), Tenant::new("ws", "q"));
-                cache.update(&tenant, theirs, now, now, Instant::now());
-            },
-            "resolved",
-        ),
-    ];
-    for (action, act, kept) in table {
-        let cache = TokenCache::new();
-        set(&cache, new("old", now), now);
-        let (asked, now) = (Instant::now(), now.after(secs(1)));
-        act(&cache, now);
-        let resolved = Some(new("resolved", now));
-        cache.update(&tenant(), resolved, now, now, asked);
-        let found = name_at(&cache, now).unwrap_or_default();
-        assert_eq!(found, kept, "{action}");
-        let unchanged = kept == "resolved";
-        assert_eq!(cache.is_unchanged(&tenant(), asked), unchanged, "{action}");
-    }
-}
-
-#[test]
-fn a_refusal_drops_what_was_there_before_it_was_asked_for() {
-    let (cache, now) = (TokenCache::new(), Now::read());
-    set(&cache, token("old", now, secs(99)), now);
-    let (asked, later) = (Instant::now(), now.after(secs(1)));
-    set(&cache, token("set", now, secs(99)), now);
-    cache.update(&tenant(), None, later, later, asked);
-    assert_eq!(name_at(&cache, later).as_deref(), Some("set"));
-    cache.update(&tenant(), None, now, later, Instant::now());
-    assert_eq!(name_at(&cache, later).as_deref(), Some("set"));
-    cache.update(&tenant(), None, later, later, Instant::now());
-    assert_eq!(name_at(&cache, later), None);
 }
 
 /// The two instants of a token, in seconds after it arrived: until when it is used without asking the gateway, and
@@ -173,7 +137,7 @@ fn a_token_is_fresh_and_usable_until_two_instants() {
         if took == 0 {
             bring(&cache, token, arrived);
         } else {
-            cache.update(&tenant(), Some(token), requested, arrived, Instant::now());
+            receive(&cache, token, requested, arrived);
         }
         let at = |after| arrived.after(secs(after));
         let (before_fresh, before_usable) = (fresh.saturating_sub(1), usable.saturating_sub(1));
@@ -206,49 +170,12 @@ fn the_life_of_a_token_counts_from_its_request_on_both_clocks() {
         mono: requested.mono + secs(20),
     };
     let token = token("t", requested, secs(100));
-    cache.update(&tenant(), Some(token), requested, received, Instant::now());
+    receive(&cache, token, requested, received);
     for (after, fresh, usable) in [(0, true, true), (50, false, true), (80, false, false)] {
         let now = received.after(secs(after));
         assert_eq!(name_at(&cache, now).is_some(), fresh, "{after} s");
         assert_eq!(is_usable(&cache, now), usable, "{after} s");
     }
-}
-
-#[test]
-fn a_busy_tenant_affects_no_other() {
-    let (cache, asked) = (TokenCache::new(), Instant::now());
-    for _ in 0..100 {
-        cache.delete("busy", "p");
-    }
-    let mut others = (0..1000).map(|number| Tenant::new(&number.to_string(), "p"));
-    assert!(others.all(|other| cache.is_unchanged(&other, asked)));
-    assert!(!cache.is_unchanged(&Tenant::new("busy", "p"), asked));
-    cache.clear();
-    assert!(!cache.is_unchanged(&tenant(), asked));
-}
-
-/// In each five seconds, the first caller asks the gateway, and all others find the token.
-#[test]
-fn a_stale_token_is_fresh_for_five_seconds_at_a_time() {
-    let start = Now::read();
-    let at = |after| start.after(secs(after));
-    let (cache, old) = (TokenCache::new(), Some("old".to_owned()));
-    set(&cache, token("old", start, secs(100)), start);
-    assert!(is_stale(&cache, at(80)));
-    let missing = cache.lookup(&tenant(), false, at(80));
-    assert!(matches!(missing, Lookup::Missing), "without stale_if_error");
-    for (after, is_first) in [(80, true), (85, false), (91, false), (96, false)] {
-        assert_eq!(name_at(&cache, at(after)), None, "{after} s");
-        let asks = renewed(&cache, at(after));
-        assert_eq!(asks, Some(("old".to_owned(), is_first)), "{after} s");
-        for later in [after, after + 3] {
-            assert_eq!(renewed(&cache, at(later)), None, "one caller asks");
-            assert_eq!(name_at(&cache, at(later)), old, "{later} s");
-        }
-    }
-    assert_eq!(name_at(&cache, at(100)), None, "never past its end");
-    assert_eq!(renewed(&cache, at(100)), None);
-    assert!(!is_usable(&cache, at(100)));
 }
 
 /// Only a caller's own `Arc` keeps a removed token in memory.
@@ -259,17 +186,13 @@ fn a_token_that_is_gone_is_neither_used_nor_kept() {
         ("delete", |cache, _| cache.delete("ws", "p")),
         ("clear", |cache, _| cache.clear()),
         ("a definite no", |cache, now| {
-            cache.update(&tenant(), None, now, now, Instant::now());
+            ask(cache, now).done(Outcome::Refused, now);
         }),
         ("an expired one", |cache, now| {
             set(cache, token("new", now, secs(0)), now);
         }),
         ("a purge after its expiry", |cache, now| {
-            let later = now.after(secs(101));
-            for number in 0..100 {
-                let token = new("t", later);
-                cache.set_at((&number.to_string(), "p"), token, later);
-            }
+            fill(cache, now.after(secs(101)));
         }),
     ];
     for (case, act) in table {
@@ -281,52 +204,6 @@ fn a_token_that_is_gone_is_neither_used_nor_kept() {
         assert!(!is_usable(&cache, late), "{case}");
         assert_eq!(Arc::strong_count(&token), 1, "{case}");
     }
-}
-
-/// A caller with another cache wakes late, when a later flight has cached a newer token.
-#[test]
-fn an_older_token_never_replaces_a_newer_one() {
-    let (cache, start) = (TokenCache::new(), Now::read());
-    let now = start.after(secs(20));
-    for (name, requested, kept) in [
-        ("second", 10, "second"),
-        ("first", 5, "second"),
-        ("again", 10, "second"),
-        ("third", 11, "third"),
-    ] {
-        let requested = start.after(secs(requested));
-        let token = Some(new(name, requested));
-        cache.update(&tenant(), token, requested, now, Instant::now());
-        assert_eq!(name_at(&cache, now).as_deref(), Some(kept), "{name}");
-    }
-}
-
-/// The gateway is asked about a refused token, again 2 s later, and then once in 30 s. Other callers go on with the token that is there.
-#[test]
-fn after_a_401_one_caller_asks_in_30_seconds() {
-    let start = Now::read();
-    let (cache, refused) = (TokenCache::new(), new("t", start));
-    let after_401 = |refused: &CachedToken, after| {
-        let token = cache.after_refusal(&tenant(), refused, start.after(secs(after)));
-        token.as_ref().map(name_of)
-    };
-    assert_eq!(after_401(&refused, 0), None, "nothing there");
-    set(&cache, Arc::clone(&refused), start);
-    assert_eq!(after_401(&refused, 10), None, "asks");
-    let same = Some("t".to_owned());
-    assert_eq!(after_401(&refused, 10), same);
-    assert_eq!(name_at(&cache, start.after(secs(10))), same, "stays fresh");
-    // The gateway returns the same credential. The interval until the next question goes on.
-    keep(&cache, new("t", start), start.after(secs(11)));
-    assert_eq!(after_401(&refused, 11), same);
-    assert_eq!(after_401(&refused, 12), None, "asks once more");
-    assert_eq!(after_401(&refused, 41), same);
-    assert_eq!(after_401(&refused, 42), None, "asks again");
-    keep(&cache, new("new", start), start.after(secs(43)));
-    let new = Some("new".to_owned());
-    assert_eq!(after_401(&refused, 43), new, "was replaced");
-    assert_eq!(after_401(&token("new", start, secs(1)), 44), None, "asks");
-    assert_eq!(after_401(&refused, 3700), None, "has expired");
 }
 
 /// The limit counts tokens, not providers or workspaces.
@@ -341,7 +218,7 @@ fn the_cache_is_bounded() {
             cache.set_at((&workspace_id, &provider), Arc::clone(&token), now);
             // Does not call `len`, which reads every token.
             assert!(number % 500 != 0 || size(&cache) <= 10_000 + providers);
-            let kept = cache.get_at((&workspace_id, &provider), now);
+            let kept = get_at(&cache, (&workspace_id, &provider), now);
             assert!(kept.is_some(), "{providers} providers: {number}");
         }
         let held = cache.len();
@@ -373,14 +250,118 @@ fn keys_that_hold_nothing_are_purged_as_the_cache_grows() {
     }
 }
 
+/// A ticket changes nothing after its slot has been removed, even if the tenant has a new slot by then.
 #[test]
-fn the_memory_of_changes_is_bounded_and_forgets_none() {
-    let cache = TokenCache::new();
-    let asked = Instant::now();
-    cache.delete("ws", "p");
-    for number in 0..25_000 {
-        cache.delete(&number.to_string(), "p");
+fn what_wins_against_a_token_that_is_being_asked_for() {
+    let table: [(&str, Action, &str); 7] = [
+        ("nothing", |_, _| (), "resolved"),
+        ("delete", |cache, _| cache.delete("ws", "p"), ""),
+        ("clear", |cache, _| cache.clear(), ""),
+        ("set", |cache, now| set(cache, new("set", now), now), "set"),
+        (
+            "delete, and another caller that asks",
+            |cache, now| {
+                cache.delete("ws", "p");
+                drop(ask(cache, now));
+            },
+            "",
+        ),
+        (
+            "a change that the client learns of",
+            |cache, _| cache.downgrade().remove(Some("ws"), Some("P")),
+            "",
+        ),
+        (
+            "another tenant's delete",
+            |cache, _| cache.delete("ws", "q"),
+            "resolved",
+        ),
+    ];
+    for (action, act, kept) in table {
+        let now = Now::read();
+        let cache = TokenCache::new();
+        let ticket = ask(&cache, now);
+        act(&cache, now);
+        assert_eq!(ticket.is_open(), kept == "resolved", "{action}");
+        ticket.done(Outcome::Token(new("resolved", now), now), now);
+        assert_eq!(name_at(&cache, now).unwrap_or_default(), kept, "{action}");
     }
-    assert!(cache.entries.lock().changes.len() <= 10_000);
-    assert!(!cache.is_unchanged(&tenant(), asked));
+}
+
+/// A request that began before a change may return the token that was removed.
+#[test]
+fn a_caller_does_not_join_a_request_from_before_a_change() {
+    let table: [(&str, Action, bool); 5] = [
+        ("nothing", |_, _| (), true),
+        ("delete", |cache, _| cache.delete("ws", "p"), false),
+        ("clear", |cache, _| cache.clear(), false),
+        (
+            "set, within its buffer",
+            |cache, now| set(cache, token("set", now, secs(1)), now),
+            false,
+        ),
+        (
+            "a purge of the changed slot",
+            |cache, now| {
+                set(cache, token("set", now, secs(0)), now);
+                fill(cache, now);
+            },
+            false,
+        ),
+    ];
+    for (action, act, joins) in table {
+        let (cache, now) = (TokenCache::new(), Now::read());
+        let began = Instant::now();
+        act(&cache, now);
+        let ticket = ask(&cache, now);
+        let question = ticket.question();
+        assert_eq!(question.is_answered_by(began, None), joins, "{action}");
+        assert!(question.is_answered_by(Instant::now(), None), "{action}");
+    }
+}
+
+fn fill(cache: &TokenCache, now: Now) {
+    for number in 0..100 {
+        cache.set_at((&number.to_string(), "p"), new("t", now), now);
+    }
+}
+
+/// The slots of callers that wait for the gateway are not purged.
+#[test]
+fn a_slot_with_an_open_ticket_survives_a_purge() {
+    let (cache, now) = (TokenCache::new(), Now::read());
+    let ticket = ask(&cache, now);
+    fill(&cache, now);
+    ticket.done(Outcome::Token(new("resolved", now), now), now);
+    assert_eq!(name_at(&cache, now).as_deref(), Some("resolved"));
+}
+
+#[test]
+fn a_client_removes_what_matches_from_the_caches_that_live() {
+    let now = Now::read();
+    let tenants = [
+        ("a", "github"),
+        ("a", "GitHub"),
+        ("a", "slack"),
+        ("b", "github"),
+    ];
+    for (workspace_id, provider, left) in [
+        (Some("a"), Some("github"), 2),
+        (None, Some("GITHUB"), 1),
+        (Some("a"), None, 1),
+        (Some("c"), Some("github"), 4),
+        (None, None, 0),
+    ] {
+        let cache = TokenCache::new();
+        for tenant in tenants {
+            cache.set_at(tenant, new("t", now), now);
+        }
+        let weak = cache.downgrade();
+        weak.remove(workspace_id, provider);
+        assert_eq!(cache.len(), left, "{workspace_id:?}, {provider:?}");
+        assert!(weak.is_alive() && weak.is_of(&cache.clone()));
+        drop(cache);
+        assert!(!weak.is_alive());
+        weak.remove(None, None);
+    }
 }

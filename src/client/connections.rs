@@ -1,15 +1,15 @@
 //! Connections: request, status, token, and revocation.
 
 use super::NexusClient;
-use crate::cache::{Tenant, TokenCache};
 use crate::connection::{
     ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
     RevokeResult,
 };
 use crate::error::Result;
 use crate::error::meaning::Asked;
-use crate::flights::{Call, Reason};
 use crate::gateway::{Request, with_id};
+use crate::json::Object;
+use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::TokenResponse;
 use crate::wait::{self, WaitOptions};
@@ -49,7 +49,10 @@ impl NexusClient {
         let response = self.send(&request.of_workspace(Some(&input.user_id)))?;
         let response = RequestConnectionResponse::from_json(response)?;
         let tenant = Tenant::new(&input.user_id, &input.provider_name);
-        self.0.flights.remember(&response.connection_id, tenant);
+        self.0
+            .connections
+            .known_ids
+            .add(&response.connection_id, tenant);
         Ok(response)
     }
 
@@ -81,11 +84,12 @@ impl NexusClient {
     pub fn is_connected(&self, workspace_id: &str, provider: &str) -> Result<bool> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::checked(workspace_id, provider)?;
-        let resolve = Call::resolve(&tenant, &TokenCache::new(), Reason::Missing);
-        match self.0.flights.call(resolve, deadline) {
-            Err(error) if error.needs_reconnect() => Ok(false),
-            outcome => outcome.map(|_| true),
-        }
+        let response = match self.0.resolve(&tenant, deadline) {
+            Err(error) if error.needs_reconnect() => return Ok(false),
+            response => response?,
+        };
+        TokenResponse::from_json(response.body().clone().into())?;
+        Ok(true)
     }
 
     /// Returns the status of a connection.
@@ -242,8 +246,9 @@ impl NexusClient {
     }
 
     /// Revokes a connection. The gateway deletes its token, asks the provider to revoke the grant if the provider supports
-    /// that, and closes the connection's agent sessions. Needs a gateway of version 0.4 or later. Caches keep the token:
-    /// remove it with [`clear_token`](Self::clear_token).
+    /// that, and closes the connection's agent sessions. Needs a gateway of version 0.4 or later. The token is removed from
+    /// all caches that this client has filled. If another client has requested the connection and no workspace is passed,
+    /// the tokens of all workspaces are removed for that provider, and resolved again when they are needed.
     ///
     /// Blocks for one request to the gateway.
     ///
@@ -272,14 +277,38 @@ impl NexusClient {
         let path = options.append_to(&path)?;
         let workspace_id = options.workspace_id;
         let request = Request::delete(path).of_workspace(workspace_id.as_deref());
-        RevokeResult::from_json(self.send(&request)?)
+        let send = || self.0.gateway.send(&request);
+        let success = self.0.flights.confirm(&request, send(), send)?;
+        let result = RevokeResult::from_json(success.body.into())?;
+        self.remove_revoked(connection_id, workspace_id.as_deref(), &result);
+        Ok(result)
+    }
+
+    /// Removes the token of a revoked connection from all caches that this client has filled. If the client has not requested
+    /// the connection, removes all tokens that may be the connection's.
+    fn remove_revoked(
+        &self,
+        connection_id: &str,
+        workspace_id: Option<&str>,
+        result: &RevokeResult,
+    ) {
+        let connections = &self.0.connections;
+        match connections.known_ids.tenant(connection_id) {
+            Some(tenant) => connections.remove_tokens(&tenant),
+            None => connections
+                .caches
+                .remove(workspace_id, result.provider_name.as_deref()),
+        }
     }
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         let path = with_id("/v1/check-connection/", "connection_id", connection_id)?;
-        let flights = &self.0.flights;
-        let response = flights.call(flights.by_id(connection_id, Request::get(path)), deadline)?;
-        ConnectionStatus::of(&response)
+        let response = self.call_by_id(connection_id, Request::get(path), deadline)?;
+        let status = ConnectionStatus::of(&response)?;
+        if status == ConnectionStatus::Active {
+            self.0.connections.note_active(connection_id);
+        }
+        Ok(status)
     }
 
     fn token(&self, connection_id: &str, deadline: Deadline) -> Result<TokenResponse> {
@@ -293,8 +322,20 @@ impl NexusClient {
         connection_id: &str,
         deadline: Deadline,
     ) -> Result<TokenResponse> {
-        let flights = &self.0.flights;
-        let response = flights.call(flights.by_id(connection_id, request), deadline)?;
-        TokenResponse::from_json(response.into())
+        let response = self.call_by_id(connection_id, request, deadline)?;
+        let token = TokenResponse::from_json(response.into())?;
+        self.0.connections.note_active(connection_id);
+        Ok(token)
+    }
+
+    fn call_by_id(
+        &self,
+        connection_id: &str,
+        request: Request,
+        deadline: Deadline,
+    ) -> Result<Object> {
+        let (key, request) = self.0.connections.by_id(connection_id, request);
+        let response = self.0.flights.call(&key, request, deadline)?;
+        Ok(response.body().clone())
     }
 }

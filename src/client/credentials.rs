@@ -6,6 +6,7 @@ use super::NexusClient;
 use crate::capture::{CaptureSchema, CapturedCredential};
 use crate::error::{self, Result};
 use crate::gateway::{Gateway, Request};
+use crate::inner::Connections;
 use crate::json::Object;
 use crate::url;
 
@@ -67,20 +68,23 @@ impl NexusClient {
         state: &str,
         credentials: &Object,
     ) -> Result<CapturedCredential> {
-        capture(&self.0.gateway, state, credentials)
+        capture(&self.0.gateway, &self.0.connections, state, credentials)
     }
 }
 
 /// Sends a static credential. Takes no client, because the form of a consent listener must not keep its client open.
 pub(crate) fn capture(
     gateway: &Gateway,
+    connections: &Connections,
     state: &str,
     credentials: &Object,
 ) -> Result<CapturedCredential> {
     error::not_blank("state", state)?;
     let body = json!({"state": state, "credentials": credentials});
     let request = with_secrets(Request::post("/v1/capture-credential").json(&body), &body);
-    CapturedCredential::from_json(gateway.send(&request)?.body.into())
+    let captured = CapturedCredential::from_json(gateway.send(&request)?.body.into())?;
+    connections.note_credential(&captured.connection_id);
+    Ok(captured)
 }
 
 /// Adds each text and number in the body as a secret, because the gateway's error may repeat any of them.

@@ -3,11 +3,12 @@
 use ureq::http::HeaderMap;
 
 use super::NexusClient;
-use crate::cache::{Tenant, TokenCache};
+use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::agent;
 use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::fetch::options::FetchOptions;
+use crate::tenant::Tenant;
 
 impl NexusClient {
     /// Sends a request with the provider's credential, and returns the status, headers and body of the

@@ -3,12 +3,12 @@
 use serde_json::Value;
 
 use super::NexusClient;
-use crate::cache::Tenant;
 use crate::error::{NexusError, Result};
 use crate::fetch::fetcher::{Credential, Fetcher};
-use crate::flights::{Call, Key};
+use crate::flights::Key;
 use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};
+use crate::tenant::Tenant;
 
 impl NexusClient {
     /// Opens a session for an AI agent, with the requested scopes. If one of the scopes is not allowed, the gateway
@@ -58,15 +58,18 @@ impl NexusClient {
         let request = request.of_workspace(input.workspace_id.as_deref());
         let request = request.json(&input.body());
         let deadline = self.0.gateway.longest_call();
-        let flights = &self.0.flights;
-        let call = match (&input.workspace_id, &input.provider_name) {
+        let (key, request) = match (&input.workspace_id, &input.provider_name) {
             (Some(workspace_id), Some(provider)) => {
-                Call::new(Key::tenant(&Tenant::new(workspace_id, provider)), request)
+                (Key::tenant(&Tenant::new(workspace_id, provider)), request)
             }
-            _ => flights.by_id(input.connection_id.as_deref().unwrap_or_default(), request),
+            _ => {
+                let id = input.connection_id.as_deref().unwrap_or_default();
+                self.0.connections.by_id(id, request)
+            }
         };
-        let response = flights.call(call, deadline);
-        AgentSession::from_json(response.map_err(of_session)?.into())
+        let response = self.0.flights.call(&key, request, deadline);
+        let body = response.map_err(of_session)?.body().clone();
+        AgentSession::from_json(body.into())
     }
 
     /// Returns the current state of a session, without its token.

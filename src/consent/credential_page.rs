@@ -14,6 +14,7 @@ use crate::client::NexusClient;
 use crate::client::credentials::capture;
 use crate::error::{ErrorKind, NexusError};
 use crate::gateway::Gateway;
+use crate::inner::Connections;
 use crate::json::Object;
 use crate::loopback::{Request, Response};
 use crate::wait::browser::BrowserReturns;
@@ -24,6 +25,7 @@ pub(super) struct CredentialPage {
     form: Form,
     /// The client's gateway. A page does not keep the client open.
     gateway: Arc<Gateway>,
+    connections: Arc<Connections>,
     state: String,
     returns: Arc<BrowserReturns>,
     /// One entry for each response that contains the form.
@@ -47,6 +49,7 @@ impl CredentialPage {
             path,
             form,
             gateway: Arc::clone(&client.0.gateway),
+            connections: Arc::clone(&client.0.connections),
             state: state.to_owned(),
             returns: Arc::clone(returns),
             checks: Mutex::default(),
@@ -113,7 +116,7 @@ impl CredentialPage {
             // The form was sent twice at the same time, and a browser shows the response to the second request.
             return Ok(page::connected());
         }
-        let captured = capture(&self.gateway, &self.state, credential);
+        let captured = capture(&self.gateway, &self.connections, &self.state, credential);
         let captured = captured.map_err(|error| self.problems(&error))?;
         self.is_used.store(true, Ordering::SeqCst);
         let mut page = page::connected();

@@ -11,7 +11,7 @@ use ureq::{Body, SendBody};
 use crate::error::{NexusError, Result};
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options;
-use crate::flights::Source;
+use crate::resolve::Source;
 use crate::token::CachedToken;
 
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
@@ -65,14 +65,14 @@ impl Middleware for Injector {
         } else {
             client.transport.pass_on(Request::from_parts(parts, body))
         };
-        let is_401 = match &response {
-            Ok(response) => response.status() == 401,
-            Err(error) => matches!(error, ureq::Error::StatusCode(401)),
+        let is_refused = match &response {
+            Ok(response) => matches!(response.status().as_u16(), 401 | 403),
+            Err(error) => matches!(error, ureq::Error::StatusCode(401 | 403)),
         };
-        if is_401 && source == Source::Cache {
+        if is_refused && source == Source::Cache {
             // The body may be a stream, so only the next request is sent with the new token. Meanwhile, the time limits of
             // the response's body keep running, so the wait is short.
-            let deadline = client.flights.stale_deadline(client.gateway.longest_call());
+            let deadline = client.stale_deadline(client.gateway.longest_call());
             let _ = self.0.replacement(&token, deadline);
         }
         response

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use ureq::http::{HeaderMap, Uri};
 
-use crate::cache::{Tenant, TokenCache};
+use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::{self, Base, Rule};
-use crate::flights::{Reason, Source};
 use crate::inner::Handle;
 use crate::log::debug_only;
+use crate::resolve::{Replacement, Source};
+use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::CachedToken;
 use crate::url;
@@ -352,15 +353,15 @@ impl Fetcher {
         match &self.credential {
             Credential::Tenant(cache, tenant) => {
                 let tenant = tenant.as_ref().map_err(Clone::clone)?;
-                self.client.flights.cached(cache, tenant, deadline)
+                self.client.token(cache, tenant, deadline)
             }
             #[cfg(feature = "sessions")]
             Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
         }
     }
 
-    /// Returns another credential after the upstream has refused a token from the cache with 401. Returns `None` if the
-    /// gateway has returned the same credential, now or a short time ago, or no token. The 401 is then the response.
+    /// Returns another credential after the upstream has refused a token from the cache. Returns `None` if the
+    /// gateway has returned the same credential, now or a short time ago, or no token. The refusal is then the response.
     ///
     /// # Errors
     ///
@@ -375,15 +376,14 @@ impl Fetcher {
         };
         let (log, provider) = (self.client.gateway.log, &tenant.provider);
         log.info(format_args!(
-            "the upstream refused the cached token of {provider:?} (401)"
+            "the upstream refused the cached token of {provider:?} (401 or 403)"
         ));
-        let (flights, reason) = (&self.client.flights, Reason::Refused(Arc::clone(refused)));
-        match flights.resolve(cache, tenant, reason, deadline) {
-            Ok(token) => Ok(Some(token).filter(|token| !token.same_credential(refused))),
-            Err(error) if error.is_final() => Err(error),
-            Err(error) => {
+        match self.client.replacement(cache, tenant, refused, deadline)? {
+            Replacement::Replaced(token) => Ok(Some(token)),
+            Replacement::Confirmed => Ok(None),
+            Replacement::Unanswered(error) => {
                 log.warn(format_args!(
-                    "the gateway returned no new token for {provider:?} after a 401: {error}"
+                    "the gateway returned no new token for {provider:?} after the upstream refused the old one: {error}"
                 ));
                 Ok(None)
             }

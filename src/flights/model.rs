@@ -12,7 +12,9 @@ use loom::thread;
 
 use super::tests::{LONG, error, handle, tenant, token};
 use super::*;
+use crate::cache::TokenCache;
 use crate::inner::Handle;
+use crate::resolve::Replacement;
 use crate::sync::Mutex;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -70,7 +72,7 @@ impl World {
     fn new(first: End) -> Arc<Self> {
         let book = Arc::new(Mutex::new(Book::default()));
         let kept = Arc::clone(&book);
-        let script = move |_: &Call| {
+        let script = move |_: &Request| {
             let number = begin_resolve(&kept);
             kept.lock().resolves[number].ended = true;
             match first {
@@ -102,15 +104,19 @@ impl World {
     }
 
     fn cached(&self, cache: &TokenCache, deadline: Deadline) -> Result<Arc<CachedToken>> {
-        let cached = self.handle.flights.cached(cache, &tenant(), deadline);
+        let cached = self.handle.token(cache, &tenant(), deadline);
         cached.map(|(token, _)| token)
     }
 
     /// Asks for another token after a 401 to this one.
     fn replacement(&self, refused: &Arc<CachedToken>) -> Got {
-        let (cache, reason) = (&self.cache, Reason::Refused(Arc::clone(refused)));
-        let flights = &self.handle.flights;
-        got(&flights.resolve(cache, &tenant(), reason, far()).unwrap())
+        let asked = self
+            .handle
+            .replacement(&self.cache, &tenant(), refused, far());
+        match asked.unwrap() {
+            Replacement::Replaced(token) => got(&token),
+            other => panic!("{other:?}"),
+        }
     }
 
     fn change(&self, cache: &TokenCache, change: Change) {

@@ -2,22 +2,24 @@
 //! time, so they do not depend on timing.
 
 use super::*;
-use crate::error::Result;
-use crate::error::meaning::{self, Asked};
+use crate::cache::TokenCache;
+use crate::error::meaning;
 use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::inner::{Handle, Inner};
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
+use crate::resolve::Source;
 use crate::retry::RetryPolicy;
+use crate::slot::{Asker, Reason, Want};
 use crate::sync::NO_THREADS;
+use crate::tenant::Tenant;
 use crate::time::ResponseClock;
 use parking_lot::{Condvar, Mutex};
 use serde_json::json;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::Instant;
 
-pub(super) type Script = Box<dyn Fn(&Call) -> Result<Success> + Send + Sync>;
+pub(super) type Script = Box<dyn Fn(&Request) -> Result<Success> + Send + Sync>;
 
 /// A client whose gateway is a function, and the number of calls to that function.
 struct Scripted {
@@ -38,9 +40,9 @@ pub(super) fn handle(max_stale_wait: Duration, script: Script) -> Handle {
     let mut inner = Inner::new(options()).unwrap();
     inner.flights = Arc::new(Flights {
         script: Some(script),
-        max_stale_wait,
         ..Flights::new(Arc::clone(&inner.gateway), None)
     });
+    inner.max_stale_wait = max_stale_wait;
     Handle::new(inner)
 }
 
@@ -51,18 +53,17 @@ fn resolve(
     deadline: Deadline,
 ) -> Result<Arc<CachedToken>> {
     let tenant = tenant_of(workspace_id, provider);
-    let flights = &handle.flights;
-    flights.resolve(&TokenCache::new(), &tenant, Reason::Missing, deadline)
+    handle.resolve(&tenant, deadline)?.token()
 }
 
 impl Scripted {
-    fn new(script: impl Fn(usize, &Call) -> Result<Success> + Send + Sync + 'static) -> Self {
+    fn new(script: impl Fn(usize, &Request) -> Result<Success> + Send + Sync + 'static) -> Self {
         Self::with_stale_wait(LONG, script)
     }
 
     fn with_stale_wait(
         max_stale_wait: Duration,
-        script: impl Fn(usize, &Call) -> Result<Success> + Send + Sync + 'static,
+        script: impl Fn(usize, &Request) -> Result<Success> + Send + Sync + 'static,
     ) -> Self {
         let calls = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&calls);
@@ -94,7 +95,7 @@ impl Scripted {
     }
 
     fn cached_until(&self, cache: &TokenCache, deadline: Deadline) -> Result<(String, Source)> {
-        let cached = self.handle.flights.cached(cache, &tenant(), deadline);
+        let cached = self.handle.token(cache, &tenant(), deadline);
         cached.map(|(token, source)| (token.access_token.clone(), source))
     }
 
@@ -110,8 +111,10 @@ impl Scripted {
     }
 
     fn leave_by_id(&self, id: &str) {
-        let flights = &self.handle.flights;
-        let left = flights.call(flights.by_id(id, Request::get("/v1/token")), at_once());
+        let request = Request::get("/v1/token");
+        let (key, request) = self.handle.connections.by_id(id, request);
+        let left = self.handle.flights.call(&key, request, at_once());
+        let left = left.map(drop);
         assert_eq!(left.unwrap_err().code(), "timeout");
     }
 
@@ -139,10 +142,10 @@ impl Gate {
 
 /// Returns the number of callers that wait for a flight.
 fn waiting_for(handle: &Handle, key: &Key) -> usize {
-    let flights = handle.flights.table.flights.lock();
-    let flight = flights.iter().find(|flight| flight.call.key == *key);
+    let mut table = handle.flights.table.lock();
     // The table and the flight's thread hold the other two references.
-    flight.map_or(0, |flight| Arc::strong_count(flight).saturating_sub(2))
+    let callers = |found: &mut UnderWay| Arc::strong_count(&found.flight).saturating_sub(2);
+    flight_for(&mut table, key).map_or(0, callers)
 }
 
 pub(super) fn tenant() -> Arc<Tenant> {
@@ -264,12 +267,19 @@ fn calls_for_one_connection_join_or_take_turns() {
             running.fetch_sub(1, Ordering::SeqCst);
             token(&format!("t-{number}"), 3600)
         });
-        let flights = &scripted.handle.flights;
-        let call = |request| flights.call(flights.by_id("c", request), far()).unwrap();
+        let Inner {
+            flights,
+            connections,
+            ..
+        } = &*scripted.handle;
+        let call = |request| {
+            let (key, request) = connections.by_id("c", request);
+            flights.call(&key, request, far()).unwrap().body().clone()
+        };
         let get = |path| call(Request::get(path));
         let mut key = Key::Connection("c".into());
         if is_known {
-            flights.remember("c", tenant.clone());
+            connections.known_ids.add("c", tenant.clone());
             key = Key::tenant(&tenant);
         }
         thread::scope(|scope| {
@@ -290,29 +300,9 @@ fn calls_for_one_connection_join_or_take_turns() {
     }
 }
 
+/// The token is put into the cache of a caller that has timed out, too. A fetcher and a caller without a cache join as well.
 #[test]
-fn the_latest_thousand_ids_have_the_key_of_the_workspace_and_provider_they_were_last_requested_for()
-{
-    let scripted = Scripted::new(|_, _| token("t", 3600));
-    let flights = &scripted.handle.flights;
-    let unknown = |id: &str| Key::Connection(id.into());
-    let key = |id| flights.by_id(id, Request::get("/")).key;
-    let tenant = |workspace_id| Key::tenant(&Tenant::new(workspace_id, "p"));
-    for number in 0..=MAX_KNOWN_IDS {
-        flights.remember(&number.to_string(), Tenant::new("ws", "P"));
-    }
-    let keys = ["0", "1", "1000", "1001"].map(key);
-    let expected = [unknown("0"), tenant("ws"), tenant("ws"), unknown("1001")];
-    assert_eq!(keys, expected);
-    assert_eq!(flights.known_ids.lock().len(), MAX_KNOWN_IDS);
-    flights.remember("1000", Tenant::new("other", "p"));
-    assert_eq!(key("1000"), tenant("other"));
-}
-
-/// If a caller with another cache has timed out, the token is not put into that cache. A fetcher and a caller without a
-/// cache join as well.
-#[test]
-fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
+fn a_flight_brings_its_token_to_the_caches_of_all_who_joined() {
     let (gate, scripted) = Scripted::gated(usize::MAX);
     let [first, waiting, left, deleted] = [(); 4].map(|()| TokenCache::new());
     thread::scope(|scope| {
@@ -334,24 +324,7 @@ fn a_flight_brings_its_token_to_callers_of_other_caches_that_still_wait() {
     });
     assert_eq!(scripted.calls(), 1);
     let kept = [&first, &waiting, &left, &deleted].map(|cache| cache.get("ws", "p").is_some());
-    assert_eq!(kept, [true, true, false, false]);
-}
-
-/// A later flight may have cached a newer token before a slow caller wakes. The caller shares its cache with the caller
-/// that started the flight.
-#[test]
-fn a_caller_that_wakes_late_leaves_a_newer_token_in_its_cache() {
-    let (cache, tenant, table) = (TokenCache::new(), tenant(), Table::default());
-    let call = || Arc::new(Call::resolve(&tenant, &cache, Reason::Missing));
-    let (flight, _) = table.join(&call(), far()).unwrap();
-    let late = call();
-    let response = Response::of(&flight.call, token("old", 3600).unwrap());
-    table.finish(&flight, response.map(Arc::new));
-    let newer = Some(Arc::new(expiring("new", 3600)));
-    let now = Now::read();
-    cache.update(&tenant, newer, now, now, Instant::now());
-    assert!(table.wait(&flight, &late, far()).unwrap().is_ok());
-    assert_eq!(cache.get("ws", "p").unwrap().access_token, "new");
+    assert_eq!(kept, [true, true, true, false]);
 }
 
 /// A thousand tenants wait for a provider that hangs. 64 of them have joined its flights.
@@ -395,7 +368,7 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
     }
     wait_until(|| scripted.calls() == 512);
     scripted.leave("next", "q");
-    let under_way = scripted.handle.flights.table.flights.lock().len();
+    let under_way = scripted.handle.flights.table.lock().len();
     assert_eq!(under_way, 512);
     thread::scope(|scope| {
         let patient = scope.spawn(|| resolve(&scripted.handle, "next", "q", far()));
@@ -403,20 +376,6 @@ fn a_client_has_512_flights_and_the_next_waits_within_its_timeout() {
         assert!(patient.join().unwrap().is_ok());
     });
     assert_eq!(scripted.calls(), 513, "only one request was for `next`");
-}
-
-/// The caller found no token, and another thread has set one before the caller's turn comes.
-#[test]
-fn a_token_that_was_set_in_the_meantime_makes_a_flight_unnecessary() {
-    let (cache, tenant, table) = (TokenCache::new(), tenant(), Table::default());
-    let call = Arc::new(Call::resolve(&tenant, &cache, Reason::Missing));
-    cache.set("ws", "p", expiring("set", 3600));
-    let (flight, is_new) = table.join(&call, far()).unwrap();
-    let outcome = table.wait(&flight, &call, at_once()).unwrap();
-    let Response::Token(Ok(token), _) = &*outcome.unwrap() else {
-        panic!("no token");
-    };
-    assert_eq!((is_new, token.access_token.as_str()), (false, "set"));
 }
 
 #[test]
@@ -556,7 +515,7 @@ fn a_call_with_a_stale_token_waits_for_a_second_and_half_of_its_time_at_most() {
     assert_eq!(scripted.calls(), 1, "one of the three has asked");
 
     let usual = Inner::new(options()).unwrap();
-    let usual = |deadline| usual.flights.stale_deadline(deadline).at;
+    let usual = |deadline| usual.stale_deadline(deadline).at;
     let begun = at_once().at;
     let wait = usual(far()) - begun;
     assert!((1..20).contains(&wait.as_secs()), "{wait:?}");
@@ -570,6 +529,85 @@ fn the_option_switches_it_off() {
     let inner = Inner::new(options.stale_if_error(false)).unwrap();
     let cache = TokenCache::new();
     cache.set("ws", "p", expiring("old", 20));
-    let cached = inner.flights.cached(&cache, &tenant(), far());
+    let cached = inner.token(&cache, &tenant(), far());
     assert_eq!(cached.unwrap_err().code(), "request_failed");
+}
+
+/// Returns a ticket for the tenant `ws` at `p`.
+fn ticket(cache: &TokenCache, reason: &Reason) -> Ticket {
+    let asker = Asker {
+        gateway: "http://127.0.0.1:1".into(),
+        uses_stale: true,
+    };
+    match cache.want(&tenant(), reason, &asker, Now::read()) {
+        Want::Ask(ticket) => ticket,
+        Want::Use(token) | Want::Keep(token, _) => panic!("has {}", token.access_token),
+    }
+}
+
+/// The caller found no token, and another thread has set or removed one before the caller's turn comes.
+#[test]
+fn a_caller_whose_slot_has_changed_looks_at_the_slot_again() {
+    let scripted = Scripted::new(|_, _| token("t", 3600));
+    let run = |ticket| {
+        let key = Key::tenant(&tenant());
+        let flights = &scripted.handle.flights;
+        flights.run(&key, Request::get("/v1/resolve"), Some(ticket), far())
+    };
+    let changes: [fn(&TokenCache); 2] = [
+        |cache| cache.set("ws", "p", expiring("set", 3600)),
+        |cache| cache.delete("ws", "p"),
+    ];
+    for change in changes {
+        let cache = TokenCache::new();
+        let outdated = ticket(&cache, &Reason::Needed);
+        change(&cache);
+        assert!(run(outdated).unwrap().is_none());
+        assert_eq!(scripted.calls(), 0);
+    }
+    let open = ticket(&TokenCache::new(), &Reason::Needed);
+    assert!(run(open).unwrap().is_some());
+}
+
+/// `src/slot/tests.rs` has the rules for tickets.
+#[test]
+fn a_flight_serves_the_same_request_without_a_body_about_the_same_token() {
+    let session = || Request::post("/v1/agent-sessions").json(&json!({"agent_id": "agent"}));
+    let refused = |name: &str| {
+        let reason = Reason::Refused(Arc::new(expiring(name, 3600)));
+        ticket(&TokenCache::new(), &reason)
+    };
+    let needed = || ticket(&TokenCache::new(), &Reason::Needed);
+    let get = Request::get;
+    let table = [
+        (get("/v1/token/c"), None, get("/v1/token/c"), None, true),
+        (Request::post("/r"), None, Request::post("/r"), None, true),
+        (get("/v1/token/c"), None, get("/v1/token/d"), None, false),
+        (get("/r"), None, Request::post("/r"), None, false),
+        (session(), None, session(), None, false),
+        (get("/r"), None, get("/r"), Some(needed()), true),
+        (get("/r"), Some(needed()), get("/r"), None, true),
+        (get("/r"), None, get("/r"), Some(refused("t")), false),
+        (get("/r"), Some(refused("t")), get("/r"), None, true),
+        (
+            get("/r"),
+            Some(refused("t")),
+            get("/r"),
+            Some(refused("t")),
+            true,
+        ),
+        (
+            get("/r"),
+            Some(refused("t")),
+            get("/r"),
+            Some(refused("u")),
+            false,
+        ),
+    ];
+    for (number, (first, begun_for, second, joins_for, shared)) in table.into_iter().enumerate() {
+        let key = Key::tenant(&tenant());
+        let flight = register(&mut Vec::new(), &key, first, begun_for);
+        let found = flight.serves(&second, joins_for.as_ref());
+        assert_eq!(found, shared, "row {number}");
+    }
 }

@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{assert_clean, assert_clean_beside, assert_hides, assert_line, strategy_names};
-use crate::cache::{Tenant, TokenCache};
 use crate::json;
+use crate::slot::{Asker, Outcome, Reason, Slot, Want};
 use crate::time::{MAX_DURATION, Now, ResponseClock};
 use crate::token::{CachedToken, Place, TokenResponse};
 
@@ -95,16 +95,23 @@ fn is_sent(token: &CachedToken) {
 
 /// The cache never hands it out at or after its expiry.
 fn is_never_served_late(token: &CachedToken, received: ResponseClock) {
-    let (cache, tenant) = (TokenCache::new(), Tenant::new("w", "p"));
-    let (kept, now) = (Some(token.clone().into()), received.at);
-    cache.update(&tenant, kept, now, now, Instant::now());
+    let asker = Asker {
+        gateway: "https://gateway".into(),
+        uses_stale: true,
+    };
+    let mut slot = Slot::empty(None);
+    let now = received.at;
+    if let Want::Ask(question) = slot.want(&Reason::Needed, &asker, now) {
+        let outcome = Outcome::Token(token.clone().into(), now);
+        slot.done(&question, outcome, Duration::from_secs(30), now);
+    }
     let left = token.expires_at.duration_since(received.at.wall);
     let left = left.unwrap_or_default();
     // No token is kept for longer than that.
     let left = if left < MAX_DURATION { left } else { return };
     for early in [0, 29].map(Duration::from_secs) {
         let wait = left.saturating_sub(early);
-        let hit = cache.get_at(("w", "p"), received.at.after(wait)).is_some();
+        let hit = slot.fresh(None, received.at.after(wait)).is_some();
         // A token that arrives within its buffer is kept for five seconds.
         let kept = !early.is_zero() && wait < Duration::from_secs(5);
         assert!(!hit || kept, "served {early:?} before the end of {left:?}");

@@ -59,7 +59,7 @@ const WITHOUT: Option<&str> = Some("warn: continuing without the lock");
 const CASES: &[Case] = &[
     Case { name: "by default", dir: Some(DEFAULT), ..BASE },
     Case { name: "whatever the state directory", variables: &[HOME, ("XDG_STATE_HOME", "/xdg")], dir: Some(DEFAULT), ..BASE },
-    Case { name: "a relative home", variables: &[(crate::HOME, "home")], line: Some("debug: no home directory"), ..BASE },
+    Case { name: "a relative home", variables: &[(crate::HOME, "home")], line: Some("warn: no home directory"), ..BASE },
     Case { name: "a named directory", variables: &[HOME, ("NEXUS_LOCK_DIR", "/named")], dir: Some("named"), ..BASE },
     Case { name: "an empty name", variables: &[HOME, ("NEXUS_LOCK_DIR", "")], ..BASE },
     Case { name: "a relative name", variables: &[HOME, ("NEXUS_LOCK_DIR", "named")], line: Some("refused: invalid_input: NEXUS_LOCK_DIR"), ..BASE },

@@ -13,6 +13,7 @@ mod base_url;
 mod bodies;
 mod by_id;
 mod connections;
+mod consents;
 mod deadlines;
 mod errors;
 mod fetch;

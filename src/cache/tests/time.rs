@@ -146,7 +146,7 @@ fn no_token_is_handed_out_past_its_true_expiry_less_the_buffer() {
     let (mut hits, mut unseen) = (0, 0);
     for step in 0..100_000 {
         walk(&mut clocks, &mut seeded);
-        let found = cache.get_at(("ws", "p"), clocks.now());
+        let found = get_at(&cache, ("ws", "p"), clocks.now());
         if let (true, Some(arrival)) = (is_stale(&cache, clocks.now()), held) {
             let (now, unseen) = (clocks.server, arrival.unseen(&clocks));
             assert!(now < arrival.expires + unseen, "step {step}: {arrival:?}");
@@ -199,7 +199,7 @@ fn resolves(response: impl Fn(&Clocks) -> (Value, Option<i64>), skew: i64) -> us
     for tenth in 0..600 {
         // Between the ends of lifetimes, whose fractions each system rounds in its own way.
         clocks.server = tenth * 100 + 30;
-        if cache.get_at(("ws", "p"), clocks.now()).is_none() {
+        if get_at(&cache, ("ws", "p"), clocks.now()).is_none() {
             resolves += 1;
             let (response, date) = response(&clocks);
             arrive(&cache, &clocks, &response, date);

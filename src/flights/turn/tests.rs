@@ -1,10 +1,9 @@
 use super::*;
-use crate::cache::Tenant;
 use crate::inner::Inner;
 use crate::lock::{LockOption, RefreshLock};
 use crate::log::{Log, LogLevel};
 use crate::options::NexusClientOptions;
-use std::collections::BTreeSet;
+use crate::tenant::Tenant;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -40,36 +39,18 @@ fn guard() -> Box<dyn Send> {
 }
 
 #[test]
-fn keys_never_change_and_tell_nothing() {
-    let connection = |id: &str| Key::Connection(id.into());
-    let name = lock_name("https://gateway", &tenant("acme", "github"));
-    assert_eq!(name, "78076186090d0aa8a64d13d1c4a33ebf");
-    let name = lock_name("https://gateway", &connection("c-1"));
-    assert_eq!(name, "366f538831840efe426fc407c037fcaa");
-    let names = BTreeSet::from([
-        lock_name("https://gateway", &tenant("ws", "p")),
-        lock_name("https://other", &tenant("ws", "p")),
-        lock_name("https://gateway", &tenant("ws", "q")),
-        lock_name("https://gateway", &tenant("wsp", "")),
-        lock_name("https://gateway", &connection("ws")),
-        lock_name("https://gateway", &connection("wsp")),
-    ]);
-    assert_eq!(names.len(), 6, "each has a key of its own");
-}
-
-#[test]
 fn nobody_waits_in_a_program_that_ends() {
     let (gateway, key) = (gateway(), tenant("ws", "p"));
     let lock = process_lock(|| Ok(None));
-    let error = acquire(Some(&lock), &key, &gateway, || true).map(|_| ());
+    let error = acquire(Some(&lock), &key, &gateway, || true, |_| ()).map(|_| ());
     let error = error.unwrap_err();
-    let name = format!("refresh_lock {}", lock_name(&gateway.address, &key));
+    let name = format!("refresh_lock {}", key.lock_name(&gateway.address));
     assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
     assert!(error.message().contains(&name), "{error}");
     assert!(error.message().contains("another process"), "{error}");
     // The lock is free.
     let lock = process_lock(|| Ok(Some(guard())));
-    let held = acquire(Some(&lock), &key, &gateway, || true).unwrap();
+    let held = acquire(Some(&lock), &key, &gateway, || true, |_| ()).unwrap();
     assert!(held.is_some());
 }
 
@@ -85,7 +66,13 @@ fn a_lock_that_does_not_work_is_said_once_until_it_works_again() {
     });
     for works_now in [false, false, true, false] {
         works.store(works_now, Ordering::SeqCst);
-        let guard = acquire(Some(&lock), &tenant("ws", "p"), &gateway(), || false);
+        let guard = acquire(
+            Some(&lock),
+            &tenant("ws", "p"),
+            &gateway(),
+            || false,
+            |_| (),
+        );
         assert_eq!(guard.unwrap().is_some(), works_now);
         assert_eq!(lock.has_failed.load(Ordering::SeqCst), !works_now);
     }
@@ -101,7 +88,14 @@ fn without_file_descriptors_or_memory_the_call_fails() {
     ];
     for error in errors {
         let lock = process_lock(move || Err(error()));
-        let outcome = acquire(Some(&lock), &tenant("ws", "p"), &gateway(), || false).map(|_| ());
+        let outcome = acquire(
+            Some(&lock),
+            &tenant("ws", "p"),
+            &gateway(),
+            || false,
+            |_| (),
+        )
+        .map(|_| ());
         let failed = outcome.unwrap_err();
         let got = (failed.code(), failed.is_retryable());
         assert_eq!(got, ("request_failed", true), "{failed}");

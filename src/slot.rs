@@ -1,0 +1,343 @@
+//! One tenant's place in a cache, and the only code that decides whether a token is used, asked about, kept or dropped.
+//!
+//! Pure: no threads, no I/O, and the time is an argument. A caller says why it wants a token ([`Reason`]), and gets a token
+//! or a [`Question`]. Whoever gets a question asks the gateway, and hands the outcome in ([`Slot::done`]):
+//!
+//! | the slot's token | needed | refused by an API |
+//! |---|---|---|
+//! | none, expired, or from another gateway | ask | ask |
+//! | another one than the token that was refused | | use |
+//! | fresh | use | ask at first, then at intervals; keep in between |
+//! | stale: within its buffer, or past an assumed expiry | ask, and use it for 5 s | as if it were fresh |
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::NexusError;
+use crate::time::Now;
+use crate::token::CachedToken;
+
+/// The time for which a token without a known expiry may be used in an outage, counted from the request for it.
+const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
+/// The time for which a stale token is used without asking the gateway again: after the gateway has returned it, and after
+/// a caller has begun to ask for a newer token.
+const SHORT_USE: Duration = Duration::from_secs(5);
+/// A refused token that the gateway has returned again is asked about after these times: some providers end the old token
+/// before the gateway has stored the new one. The last time counts from then on, because some endpoints refuse every token.
+const CONFIRMED_INTERVALS: [Duration; 3] = [
+    Duration::from_secs(2),
+    Duration::from_secs(8),
+    Duration::from_secs(30),
+];
+/// If the gateway has not answered, a refused token is asked about again this long after the last question.
+const UNANSWERED_INTERVAL: Duration = Duration::from_secs(2);
+
+/// A tenant's token, and what is known about it.
+pub(crate) struct Slot {
+    generation: Arc<Generation>,
+    held: Option<Held>,
+}
+
+/// The state of a slot between two changes. A question of an older generation changes nothing.
+struct Generation {
+    /// The last time at which a program set or removed the token, as opposed to the gateway's answers.
+    changed: Option<Instant>,
+}
+
+struct Held {
+    token: Arc<CachedToken>,
+    /// The address of the gateway that returned the token. `None` for a token that the program has set.
+    gateway: Option<Arc<str>>,
+    /// The time until which the token is used without asking the gateway.
+    fresh_until: Now,
+    /// The time until which the token may be used if the gateway returns no newer token.
+    usable_until: Now,
+    refusal: Refusal,
+}
+
+/// The questions about a token that APIs have refused.
+#[derive(Clone, Default)]
+struct Refusal {
+    /// The time of a question without an outcome so far.
+    asked: Option<Instant>,
+    /// The time until which nobody asks again.
+    quiet_until: Option<Instant>,
+    /// The number of times that the gateway has returned the refused token again.
+    confirmed: usize,
+    /// The gateway's error, if the last question was not answered.
+    failure: Option<NexusError>,
+}
+
+/// The client that wants a token.
+#[derive(Debug, Clone)]
+pub(crate) struct Asker {
+    /// The address of its gateway.
+    pub(crate) gateway: Arc<str>,
+    /// False if a stale token counts as missing.
+    pub(crate) uses_stale: bool,
+}
+
+/// The reason for which a caller wants a token.
+#[derive(Clone)]
+pub(crate) enum Reason {
+    /// The caller is about to send a request.
+    Needed,
+    /// An API has refused this token with 401 or 403.
+    Refused(Arc<CachedToken>),
+}
+
+/// What a caller does to get a token.
+pub(crate) enum Want<Q> {
+    /// Uses this token.
+    Use(Arc<CachedToken>),
+    /// Asks the gateway.
+    Ask(Q),
+    /// Keeps the refused token, because the gateway was asked about it a short time ago. It has confirmed the token, or has
+    /// failed with this error.
+    Keep(Arc<CachedToken>, Option<NexusError>),
+}
+
+/// A question for the gateway about a slot.
+pub(crate) struct Question {
+    generation: Arc<Generation>,
+    gateway: Arc<str>,
+    reason: Reason,
+    /// True if the slot has a stale token, which can be used if the gateway does not answer.
+    pub(crate) has_stale: bool,
+}
+
+/// What has become of a question.
+#[derive(Clone)]
+pub(crate) enum Outcome {
+    /// The gateway has returned this token. The time is that of the request.
+    Token(Arc<CachedToken>, Now),
+    /// The gateway has refused for good.
+    Refused,
+    /// The gateway has not answered.
+    Unanswered(NexusError),
+}
+
+impl<Q> Want<Q> {
+    pub(crate) fn map<T>(self, ticket: impl FnOnce(Q) -> T) -> Want<T> {
+        match self {
+            Self::Use(token) => Want::Use(token),
+            Self::Ask(question) => Want::Ask(ticket(question)),
+            Self::Keep(token, failure) => Want::Keep(token, failure),
+        }
+    }
+}
+
+impl Slot {
+    /// Returns a slot without a token. `changed` is the last time at which a program may have removed the tenant's token.
+    pub(crate) fn empty(changed: Option<Instant>) -> Self {
+        Self {
+            generation: Arc::new(Generation { changed }),
+            held: None,
+        }
+    }
+
+    /// Returns a slot with a token that the program has set. The slot is empty if the token has expired.
+    pub(crate) fn set(
+        token: Arc<CachedToken>,
+        buffer: Duration,
+        now: Now,
+        changed: Instant,
+    ) -> Self {
+        Self {
+            held: Held::new(token, None, now, now, buffer),
+            ..Self::empty(Some(changed))
+        }
+    }
+
+    /// Returns the token if it can be used without asking the gateway. With a `gateway`, a token from another gateway is
+    /// missing.
+    pub(crate) fn fresh(&self, gateway: Option<&Arc<str>>, now: Now) -> Option<&Arc<CachedToken>> {
+        let held = self.held.as_ref()?;
+        let is_known = gateway.is_none_or(|gateway| held.is_of(gateway));
+        (is_known && held.is_fresh(now)).then_some(&held.token)
+    }
+
+    /// Decides what a caller does to get a token. A caller that is to ask must report the outcome with `done`.
+    pub(crate) fn want(&mut self, reason: &Reason, asker: &Asker, now: Now) -> Want<Question> {
+        let held = self.held.as_mut();
+        let held = held.filter(|held| held.is_of(&asker.gateway) && held.is_usable(now));
+        let mut has_stale = false;
+        if let Some(held) = held {
+            match reason {
+                Reason::Needed if held.is_fresh(now) => return Want::Use(Arc::clone(&held.token)),
+                Reason::Needed if asker.uses_stale => {
+                    held.fresh_until = now.after(SHORT_USE);
+                    has_stale = true;
+                }
+                Reason::Needed => {}
+                Reason::Refused(refused) if !held.token.same_credential(refused) => {
+                    return Want::Use(Arc::clone(&held.token));
+                }
+                Reason::Refused(_) if held.refusal.is_quiet(now) => {
+                    return Want::Keep(Arc::clone(&held.token), held.refusal.failure.clone());
+                }
+                Reason::Refused(_) => held.refusal.begin(now),
+            }
+        }
+        Want::Ask(Question {
+            generation: Arc::clone(&self.generation),
+            gateway: Arc::clone(&asker.gateway),
+            reason: reason.clone(),
+            has_stale,
+        })
+    }
+
+    /// Takes the outcome of a question. Does nothing if the slot has changed since the question.
+    pub(crate) fn done(
+        &mut self,
+        question: &Question,
+        outcome: Outcome,
+        buffer: Duration,
+        now: Now,
+    ) {
+        if !self.is_open(question) {
+            return;
+        }
+        self.generation = Arc::new(Generation {
+            changed: self.generation.changed,
+        });
+        let refused = question.refused();
+        match outcome {
+            Outcome::Token(token, requested) => {
+                let mut refusal = self.refusal_of(&token);
+                if refused.is_some_and(|refused| refused.same_credential(&token)) {
+                    refusal.confirm(now);
+                }
+                let gateway = Some(Arc::clone(&question.gateway));
+                self.held = Held::new(token, gateway, requested, now, buffer);
+                if let Some(held) = &mut self.held {
+                    held.refusal = refusal;
+                }
+            }
+            Outcome::Refused => {
+                let others = |held: &Held| !held.is_of(&question.gateway);
+                self.held = self.held.take().filter(others);
+            }
+            Outcome::Unanswered(error) if refused.is_some() => {
+                if let Some(held) = &mut self.held {
+                    held.refusal.fail(error);
+                }
+            }
+            Outcome::Unanswered(_) => {}
+        }
+    }
+
+    /// Returns whether the slot is as it was when it handed out the question.
+    pub(crate) fn is_open(&self, question: &Question) -> bool {
+        Arc::ptr_eq(&self.generation, &question.generation)
+    }
+
+    /// Returns whether the slot has a token that may still be used, or a question without an outcome.
+    pub(crate) fn is_in_use(&self, now: Now) -> bool {
+        let is_asked = Arc::strong_count(&self.generation) > 1;
+        is_asked || self.held.as_ref().is_some_and(|held| held.is_usable(now))
+    }
+
+    pub(crate) fn changed(&self) -> Option<Instant> {
+        self.generation.changed
+    }
+
+    /// Returns what is known about refusals of this credential.
+    fn refusal_of(&self, token: &CachedToken) -> Refusal {
+        let same = self.held.as_ref();
+        let same = same.filter(|held| held.token.same_credential(token));
+        same.map(|held| held.refusal.clone()).unwrap_or_default()
+    }
+}
+
+impl Question {
+    /// Returns whether the answer to a request that began at this time may be the answer to this question. `about` is the
+    /// refused token that the request is about, if any. An earlier request may return a token that has been removed or
+    /// refused since.
+    pub(crate) fn is_answered_by(&self, began: Instant, about: Option<&CachedToken>) -> bool {
+        let is_later = |changed| changed < began;
+        let is_about =
+            |refused: &Arc<CachedToken>| about.is_some_and(|about| about.same_credential(refused));
+        self.generation.changed.is_none_or(is_later) && self.refused().is_none_or(is_about)
+    }
+
+    /// Returns the refused token that the question is about.
+    pub(crate) fn refused(&self) -> Option<&Arc<CachedToken>> {
+        match &self.reason {
+            Reason::Refused(token) => Some(token),
+            Reason::Needed => None,
+        }
+    }
+}
+
+impl Held {
+    /// Returns `None` if the token has expired. Its life counts from the time at which it was requested. A gateway's token
+    /// is fresh for a short time even within the buffer.
+    fn new(
+        token: Arc<CachedToken>,
+        gateway: Option<Arc<str>>,
+        requested: Now,
+        now: Now,
+        buffer: Duration,
+    ) -> Option<Self> {
+        let left = token.expires_at.duration_since(requested.wall).ok()?;
+        if !now.is_before(requested.after(left)) {
+            return None;
+        }
+        let is_assumed = token.stated_expiry().is_none();
+        let usable_until = requested.after(if is_assumed { MAX_ASSUMED_USE } else { left });
+        let before_buffer = requested.after(left.saturating_sub(buffer));
+        let short_use = now.after(SHORT_USE);
+        let is_short = gateway.is_some() && !short_use.is_before(before_buffer);
+        Some(Self {
+            token,
+            gateway,
+            fresh_until: if is_short { short_use } else { before_buffer },
+            usable_until,
+            refusal: Refusal::default(),
+        })
+    }
+
+    fn is_of(&self, gateway: &Arc<str>) -> bool {
+        let own = self.gateway.as_ref();
+        own.is_none_or(|own| Arc::ptr_eq(own, gateway) || own == gateway)
+    }
+
+    fn is_usable(&self, now: Now) -> bool {
+        now.is_before(self.usable_until)
+    }
+
+    fn is_fresh(&self, now: Now) -> bool {
+        now.is_before(self.fresh_until) && self.is_usable(now)
+    }
+}
+
+impl Refusal {
+    fn is_quiet(&self, now: Now) -> bool {
+        self.quiet_until.is_some_and(|end| now.mono < end)
+    }
+
+    /// Begins a question. Until it has an outcome, all callers get the question, so that they wait for its outcome too.
+    fn begin(&mut self, now: Now) {
+        self.asked.get_or_insert(now.mono);
+    }
+
+    fn confirm(&mut self, now: Now) {
+        let interval = CONFIRMED_INTERVALS.get(self.confirmed);
+        let interval = interval.or(CONFIRMED_INTERVALS.last());
+        let interval = interval.copied().unwrap_or_default();
+        self.quiet_until = Some(now.after(interval).mono);
+        self.confirmed = self.confirmed.saturating_add(1);
+        self.asked = None;
+        self.failure = None;
+    }
+
+    fn fail(&mut self, error: NexusError) {
+        let asked = self.asked.take();
+        self.quiet_until = asked.and_then(|asked| asked.checked_add(UNANSWERED_INTERVAL));
+        self.failure = Some(error);
+    }
+}
+
+#[cfg(test)]
+mod tests;

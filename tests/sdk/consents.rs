@@ -1,0 +1,175 @@
+//! A credential that has changed is not used any more: after another consent, another key, or a revocation.
+
+use std::thread;
+use std::time::Duration;
+
+use nexus_sdk::serde_json::json;
+use nexus_sdk::testing::{DevGateway, Fault};
+use nexus_sdk::{
+    Fetcher, NexusClient, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
+    TokenCache, WaitOptions,
+};
+
+use crate::support::{Server, client, connected, granting, said, text, visit};
+
+const BACK: &str = "http://localhost:3000/";
+
+fn request(client: &NexusClient, provider: &str) -> RequestConnectionResponse {
+    let input = RequestConnectionInput::new("acme", provider, ["repo"], BACK);
+    client.request_connection(&input).unwrap()
+}
+
+fn fetcher(client: &NexusClient, cache: &TokenCache, provider: &str, base: &str) -> Fetcher {
+    let fetcher = client.fetcher(cache, "acme", provider);
+    fetcher.base_url(base).unwrap()
+}
+
+fn token(fetcher: &Fetcher) -> String {
+    fetcher.get_cached_token().unwrap().access_token.clone()
+}
+
+/// Each call from which a client learns that the new connection is active.
+#[test]
+fn after_another_consent_the_old_token_is_in_no_cache_that_the_client_has_filled() {
+    type Learn = fn(&NexusClient, &str);
+    let table: [(&str, Learn); 4] = [
+        ("wait_for_active", |client, id| {
+            let options = WaitOptions::default().interval(Duration::from_millis(10));
+            assert!(client.wait_for_active(id, options).unwrap() == "active");
+        }),
+        ("check_connection", |client, id| {
+            assert!(client.check_connection(id).unwrap() == "active");
+        }),
+        ("get_token_by_connection_id", |client, id| {
+            client.get_token_by_connection_id(id).unwrap();
+        }),
+        ("refresh_connection", |client, id| {
+            client.refresh_connection(id).unwrap();
+        }),
+    ];
+    for (name, learn) in table {
+        let gateway = connected();
+        let client = client(&gateway);
+        let caches = [TokenCache::new(), TokenCache::new()];
+        let fetchers = caches
+            .each_ref()
+            .map(|cache| fetcher(&client, cache, "github", gateway.url()));
+        let old = fetchers.each_ref().map(token);
+        // A gateway ignores the case of the provider's name.
+        let connection = request(&client, "GitHub");
+        assert_eq!(
+            fetchers.each_ref().map(token),
+            old,
+            "{name}: nothing has changed"
+        );
+        visit(&connection.auth_url);
+        learn(&client, &connection.connection_id);
+        let new = fetchers.each_ref().map(token);
+        assert!(old.iter().all(|old| !new.contains(old)), "{name}");
+        // The connection becomes active once, so a status page clears no cache.
+        gateway.forget_requests();
+        assert!(client.check_connection(&connection.connection_id).unwrap() == "active");
+        assert_eq!(fetchers.each_ref().map(token), new, "{name}");
+        assert_eq!(gateway.count("/v1/resolve"), 0, "{name}");
+    }
+}
+
+#[test]
+fn an_accepted_credential_replaces_the_cached_one() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.connect("acme", "weather").unwrap();
+    let client = client(&gateway);
+    let cache = TokenCache::new();
+    let weather = fetcher(&client, &cache, "weather", gateway.url());
+    let old = token(&weather);
+    let connection = request(&client, "weather");
+    let credentials = json!({"api_key": "another-key"});
+    let state = connection.state.unwrap();
+    let captured = client.capture_credential(&state, credentials.as_object().unwrap());
+    captured.unwrap();
+    let new = token(&weather);
+    assert_ne!(new, old);
+    assert_eq!(new, "another-key");
+}
+
+/// The connection may have been requested by this client or by another one.
+#[test]
+fn a_revoked_token_is_not_sent_again() {
+    let workspace = || RevokeOptions::default().workspace_id("acme");
+    let table = [
+        ("by this client", true, RevokeOptions::default()),
+        ("by another client, in this workspace", false, workspace()),
+        ("by another client", false, RevokeOptions::default()),
+    ];
+    for (case, is_own, options) in table {
+        let gateway = DevGateway::start().unwrap();
+        let (client, other) = (client(&gateway), client(&gateway));
+        let connection = request(if is_own { &client } else { &other }, "github");
+        visit(&connection.auth_url);
+        let cache = TokenCache::new();
+        let github = fetcher(&client, &cache, "github", gateway.url());
+        assert_eq!(github.get("/user").unwrap().0, 200, "{case}");
+        gateway.forget_requests();
+        client
+            .revoke_connection(&connection.connection_id, options)
+            .unwrap();
+        let error = github.get("/user").unwrap_err();
+        assert_eq!(said(&error), ("connection_not_found", Some(404)), "{case}");
+        assert_eq!(gateway.count("/user"), 0, "{case}");
+    }
+}
+
+/// Two clients share a cache.
+#[test]
+fn a_gateway_never_gets_the_token_of_another() {
+    let gateways = [connected(), connected()];
+    let cache = TokenCache::new();
+    let clients = gateways.each_ref().map(client);
+    for _ in 0..2 {
+        for (gateway, client) in gateways.iter().zip(&clients) {
+            let github = fetcher(client, &cache, "github", gateway.url());
+            assert_eq!(github.get("/user").unwrap().0, 200);
+            let resolved = client.get_cached_token(&cache, "acme", "github");
+            assert_eq!(resolved.unwrap().access_token, token(&github));
+        }
+    }
+}
+
+/// The API refuses the old token with 403, because it lacks a scope. Another process has connected the user again.
+#[test]
+fn a_new_consent_is_found_after_a_403() {
+    let api = Server::start(|request| {
+        if request.head.contains("token-1") {
+            text(403, "a scope is missing")
+        } else {
+            text(200, "done")
+        }
+    });
+    let gateway = granting(
+        2,
+        |number| json!({"access_token": format!("token-{number}"), "expires_in": 3600}),
+    );
+    let client = client(&gateway);
+    let cache = TokenCache::new();
+    let fetcher = fetcher(&client, &cache, "github", &api.url(""));
+    assert_eq!(fetcher.get("/first").unwrap().0, 403, "the token is new");
+    assert_eq!(fetcher.get("/second").unwrap().0, 200);
+    assert_eq!(api.requests().len(), 3, "one is sent again");
+}
+
+/// The token is dead, and the gateway is down when it is asked first.
+#[test]
+fn a_gateway_that_is_back_is_asked_two_seconds_after_the_last_question() {
+    let gateway = connected();
+    let client = client(&gateway);
+    let cache = TokenCache::new();
+    let github = fetcher(&client, &cache, "github", gateway.url());
+    assert_eq!(github.get("/user").unwrap().0, 200);
+    assert!(gateway.rotate("acme", "github"));
+    gateway.forget_requests();
+    gateway.fail_next_at("/v1/resolve", 1, Fault::Status(503));
+    while github.get("/user").unwrap().0 != 200 {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(gateway.count("/v1/resolve"), 2);
+}

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -331,6 +332,7 @@ impl DevGatewayBuilder {
             clock,
             limits: Mutex::default(),
             connections: Mutex::new(connections),
+            database_away: AtomicBool::new(false),
             faults: Mutex::default(),
             requests: Mutex::default(),
         })

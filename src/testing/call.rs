@@ -2,6 +2,7 @@
 
 use std::io::ErrorKind;
 use std::net::TcpStream;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,12 @@ pub(super) struct Call<'a> {
 impl Call<'_> {
     pub(super) fn has_fault(&self, fault: &Fault) -> bool {
         self.fault.as_ref() == Some(fault)
+    }
+
+    /// Returns whether the broker's queries of its database fail during this call.
+    pub(super) fn has_database_error(&self) -> bool {
+        let is_away = self.service.database_away.load(Ordering::SeqCst);
+        is_away || self.has_fault(&Fault::DatabaseError)
     }
 
     /// Waits this long, or until the connection closes. Returns whether it has closed, because the client

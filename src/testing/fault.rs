@@ -56,6 +56,24 @@ pub enum Fault {
     /// `capture-schema` or `capture-credential`. Of these faults, only [`ProviderDown`](Self::ProviderDown) affects agent
     /// sessions. Requests that a fault does not affect still use it up.
     BrokerDown,
+    /// The broker's query of its database fails, for example because too many calls at once have used up the database's
+    /// connections. The broker takes the failure for an empty result: resolve and `DELETE` get a false 404
+    /// `connection_not_found`, and the token call gets a false 404 `token_not_found`.
+    /// [`DevGateway::database_away`](super::DevGateway::database_away) does the same for all calls, and lists what each of
+    /// them gets.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::{DevGateway, Fault};
+    ///
+    /// let gateway = DevGateway::builder().connection("workspace-1", "github").start()?;
+    /// gateway.fail_next_at("/v1/resolve", 1, Fault::DatabaseError);
+    ///
+    /// let url = format!("{}/v1/resolve?workspace_id=workspace-1&provider_name=github", gateway.url());
+    /// assert!(matches!(ureq::get(&url).call(), Err(ureq::Error::StatusCode(404))));
+    /// assert_eq!(ureq::get(&url).call()?.status(), 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    DatabaseError,
     /// The broker refuses the gateway's own key with 403 `invalid_api_key`. Only an operator can fix this.
     WrongBrokerKey,
     /// The gateway cannot reach the provider. If a resolve, a token call or a request for an agent session needs a refresh,
@@ -108,6 +126,7 @@ impl fmt::Debug for Fault {
             Self::Delay(delay) => write!(f, "Delay({delay:?})"),
             Self::Cut => f.write_str("Cut"),
             Self::BrokerDown => f.write_str("BrokerDown"),
+            Self::DatabaseError => f.write_str("DatabaseError"),
             Self::WrongBrokerKey => f.write_str("WrongBrokerKey"),
             Self::ProviderDown => f.write_str("ProviderDown"),
             Self::ReturnUrlRefused => f.write_str("ReturnUrlRefused"),

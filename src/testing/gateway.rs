@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::fault::Fault;
@@ -158,6 +159,39 @@ impl DevGateway {
         let mut connections = self.service.connections.lock();
         let connection = connections.by_pair(workspace_id, provider_name);
         connection.map(|found| found.grant.end()).is_some()
+    }
+
+    /// Takes the broker's database away, or brings it back. The broker stores the connections there. Broker 0.4 takes a
+    /// failed query for an empty result, so the gateway denies connections that exist:
+    ///
+    /// | call | response while the database is away |
+    /// |---|---|
+    /// | resolve, `DELETE` | 404 `connection_not_found` |
+    /// | token | 404 `token_not_found` |
+    /// | check-connection | `failed` |
+    /// | request-connection, the list of providers | 502 `broker_error` with the `status` 500 |
+    /// | refresh | 502 `upstream_error` |
+    /// | health | 200 |
+    ///
+    /// Agent sessions, the consent page, the calls that capture a credential and the sample upstream are not affected.
+    /// No connection is lost. For a single failed query, schedule a
+    /// [`Fault::DatabaseError`](super::Fault::DatabaseError).
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::builder().connection("workspace-1", "github").start()?;
+    /// let url = format!("{}/v1/resolve?workspace_id=workspace-1&provider_name=github", gateway.url());
+    /// let resolve = || ureq::get(&url).call();
+    ///
+    /// gateway.database_away(true);
+    /// assert!(matches!(resolve(), Err(ureq::Error::StatusCode(404)))); // connection_not_found
+    /// gateway.database_away(false);
+    /// assert_eq!(resolve()?.status(), 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn database_away(&self, away: bool) {
+        self.service.database_away.store(away, Ordering::SeqCst);
     }
 
     /// Refreshes the tokens of all active OAuth 2 connections that have a token, even if they have not expired. If the

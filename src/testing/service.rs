@@ -1,5 +1,6 @@
 //! The settings of a gateway, and the state that its threads share.
 
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -63,6 +64,7 @@ pub(super) struct Service {
     pub(super) clock: Clock,
     pub(super) limits: Mutex<RateLimits>,
     pub(super) connections: Mutex<Connections>,
+    pub(super) database_away: AtomicBool,
     pub(super) faults: Mutex<FaultPlan>,
     pub(super) requests: Mutex<RequestLog>,
 }

@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod database;
 mod recorded;
 mod refresh;
 mod sessions;

@@ -27,6 +27,7 @@ pub(super) fn revoke(call: &Call<'_>, id: &str) -> Outcome {
         let message = "the reason is longer than 512 characters";
         return Err(Response::error(400, "reason_too_long", message));
     }
+    refusal::database(call, refusal::connection_not_found)?;
     let owner = parameter(query, "workspace_id");
     let now = call.service.clock.now();
     let mut connections = call.service.connections.lock();

@@ -25,10 +25,21 @@ pub(super) fn broker(call: &Call<'_>) -> Result<(), Response> {
 /// Like [`broker`], for paths that replace the broker's error with a `broker_error`, which contains only the broker's
 /// status.
 pub(super) fn hidden_broker(call: &Call<'_>) -> Result<(), Response> {
+    if call.has_database_error() {
+        return Err(broker_error(500));
+    }
     if call.has_fault(&Fault::WrongBrokerKey) {
         return Err(broker_error(403));
     }
     broker(call)
+}
+
+/// Fails if the broker's database fails. The broker takes the failure for an empty result, which `empty` reports.
+pub(super) fn database(call: &Call<'_>, empty: fn() -> Response) -> Result<(), Response> {
+    if call.has_database_error() {
+        return Err(empty());
+    }
+    Ok(())
 }
 
 pub(super) fn broker_unavailable() -> Response {
@@ -60,6 +71,10 @@ pub(super) fn connection_not_found() -> Response {
 pub(super) fn no_active_connection() -> Response {
     let message = "Active connection not found for workspace and provider";
     Response::error(404, "connection_not_found", message)
+}
+
+pub(super) fn token_not_found() -> Response {
+    Response::error(404, "token_not_found", "Token not found")
 }
 
 pub(super) fn invalid_id(message: &str) -> Response {
@@ -108,6 +123,13 @@ pub(super) fn refreshable(
         "revoked" => Err(upstream_error(REVOKED)),
         _ => Err(upstream_error(NOT_ACTIVE)),
     }
+}
+
+/// Returns the error of a refresh whose connection the broker could not read.
+pub(super) fn connection_unreadable() -> Response {
+    upstream_error(
+        "Connection not active or not found: dial tcp 127.0.0.1:5432: connect: connection refused",
+    )
 }
 
 pub(super) fn upstream_error(message: &str) -> Response {

@@ -37,6 +37,7 @@ pub(super) fn resolve(call: &Call<'_>) -> Outcome {
         return Err(Response::error(400, "missing_fields", message));
     }
     refusal::broker(call)?;
+    refusal::database(call, refusal::no_active_connection)?;
     let mut connections = call.service.connections.lock();
     let connection = connections.by_pair(&workspace, &provider);
     let active = connection.filter(|found| found.is_active());
@@ -50,13 +51,16 @@ pub(super) fn resolve(call: &Call<'_>) -> Outcome {
 pub(super) fn token(call: &Call<'_>, id: &str) -> Outcome {
     call.request.allow(GET)?;
     refusal::broker(call)?;
-    credential(call, &valid_id(id, "Invalid connection ID")?)
+    let id = valid_id(id, "Invalid connection ID")?;
+    refusal::database(call, refusal::token_not_found)?;
+    credential(call, &id)
 }
 
 pub(super) fn refresh(call: &Call<'_>, id: &str) -> Outcome {
     call.request.allow("POST")?;
     refusal::broker(call)?;
     let id = valid_id(id, "Invalid connection ID")?;
+    refusal::database(call, refusal::connection_unreadable)?;
     let mut connections = call.service.connections.lock();
     let connection = connections.by_id(&id);
     if call.service.settings.v0_2 {
@@ -99,9 +103,8 @@ fn credential(call: &Call<'_>, id: &str) -> Outcome {
     let mut connections = service.connections.lock();
     let connection = connections.by_id(id);
     let held = connection.filter(|found| found.held.is_some());
-    let missing = || Response::error(404, "token_not_found", "Token not found");
     held.map(|found| token_response(service, found))
-        .ok_or_else(missing)
+        .ok_or_else(refusal::token_not_found)
 }
 
 /// Refreshes the credential of a usable connection if it has expired, except with `like_v0_2`.

@@ -134,8 +134,9 @@ impl DevGateway {
         connection.map(|found| found.rotate(now)).is_some()
     }
 
-    /// Ends the grant at the provider, as if the user had revoked the application's access there. The upstream refuses
-    /// all earlier credentials. The provider refuses the next refresh. If a call triggered that refresh, the status of
+    /// Ends the grant at the provider alone, as if the user had revoked the application's access there. The upstream
+    /// refuses all earlier credentials. The gateway does not notice: until its next refresh, the connection is active, and
+    /// resolve returns the refused token. The provider refuses the next refresh. If a call triggered that refresh, the status of
     /// the connection becomes `attention`. If [`run_health_worker`](Self::run_health_worker) did, the status becomes
     /// `expired`. Returns `false` if there is no connection.
     ///

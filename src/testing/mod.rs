@@ -18,7 +18,7 @@
 //! | `GET /v1/check-connection/{id}` | returns `active` if a token call would succeed, `failed` if it would get a 4xx (as it does before the user's consent), and `pending` if the refresh of an expired token times out |
 //! | `GET /v1/resolve?workspace_id=..&provider_name=..`, `GET /v1/token/{id}` | returns the credential of an active connection |
 //! | `POST /v1/refresh/{id}` | returns a new token |
-//! | `DELETE /v1/connections/{id}` | revokes the connection; with `workspace_id=..`, only a connection of that workspace; `reason=..` may have up to 512 characters |
+//! | `DELETE /v1/connections/{id}` | revokes the connection, at the provider first; with `workspace_id=..`, only a connection of that workspace; `reason=..` may have up to 512 characters |
 //! | `POST /admin/v1/agents` | registers an agent, with `{"agent_id": .., "allowed_scopes": [..]}` |
 //! | `POST /v1/agent-sessions`, `GET` and `DELETE /v1/agent-sessions/{id}` | agent sessions, see below |
 //! | `GET /v1/providers` | lists the providers by auth type and name |
@@ -32,8 +32,9 @@
 //! the strategy `path`. Request bodies are limited to 1 MiB, headers to 64 KiB, and open TCP connections to 2,048. A
 //! TCP connection closes after 5 minutes without a request.
 //!
-//! A pair of workspace and provider may have several connections. Only one of them is active: a new consent supersedes
-//! the connection that was active before.
+//! A pair of workspace and provider may have several connections. Only one of them is active: a new consent, or a new
+//! captured credential, supersedes the connection that was active before. The upstream accepts a credential only while its
+//! connection is active and its grant at the provider has not ended.
 //!
 //! # Refreshes
 //!

@@ -44,6 +44,7 @@ pub struct Provider {
     credentials: Map<String, Value>,
     pub(super) rotating: bool,
     pub(super) refresh_time: Duration,
+    pub(super) revocation_time: Duration,
 }
 
 impl Provider {
@@ -186,6 +187,26 @@ impl Provider {
         self
     }
 
+    /// The time that an OAuth 2 provider takes to respond to a revocation. Default 0. The gateway's response to `DELETE
+    /// /v1/connections/{id}` is delayed by this time.
+    ///
+    /// The upstream refuses the token from the start of that time, as the provider has ended the grant. The gateway
+    /// records the revocation only at its end. Until then, the connection is active, and resolve returns the refused
+    /// token.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::{DevGateway, Provider};
+    /// use std::time::Duration;
+    ///
+    /// let slow = Provider::oauth2("github").revocation_time(Duration::from_millis(300));
+    /// let gateway = DevGateway::builder().provider(slow).connection("ws", "github").start()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn revocation_time(mut self, time: Duration) -> Self {
+        self.revocation_time = time;
+        self
+    }
+
     fn new(name: String, kind: Kind, strategy: Value) -> Self {
         Self {
             name,
@@ -194,6 +215,7 @@ impl Provider {
             credentials: Map::new(),
             rotating: true,
             refresh_time: Duration::ZERO,
+            revocation_time: Duration::ZERO,
         }
     }
 

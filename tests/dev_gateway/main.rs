@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod credentials;
 mod database;
 mod recorded;
 mod refresh;

@@ -8,7 +8,7 @@ use super::refusal;
 use super::tokens::valid_id;
 use crate::testing::call::Call;
 use crate::testing::clock;
-use crate::testing::connections::Connection;
+use crate::testing::connections::{Connection, Connections};
 use crate::testing::encoding::parameter;
 use crate::testing::fault::Fault;
 use crate::testing::received::GET;
@@ -29,12 +29,10 @@ pub(super) fn revoke(call: &Call<'_>, id: &str) -> Outcome {
     }
     refusal::database(call, refusal::connection_not_found)?;
     let owner = parameter(query, "workspace_id");
+    revoke_at_provider(call, &id, &owner)?;
     let now = call.service.clock.now();
     let mut connections = call.service.connections.lock();
-    let is_owned =
-        |connection: &&mut Connection| owner.is_empty() || connection.request.workspace_id == owner;
-    let connection = connections.by_id(&id).filter(is_owned);
-    let connection = connection.ok_or_else(refusal::connection_not_found)?;
+    let connection = owned(&mut connections, &id, &owner)?;
     let already_revoked = connection.status == "revoked";
     let revoked_at = connection.revoke(now);
     let provider = Arc::clone(&connection.provider);
@@ -56,6 +54,33 @@ pub(super) fn revoke(call: &Call<'_>, id: &str) -> Outcome {
         fields.insert("provider_revocation_error".into(), problem.into());
     }
     Ok(Response::json(200, &body))
+}
+
+/// Returns the connection, if it belongs to this workspace. An empty `owner` stands for any workspace.
+fn owned<'a>(
+    connections: &'a mut Connections,
+    id: &str,
+    owner: &str,
+) -> Result<&'a mut Connection, Response> {
+    let is_owned =
+        |found: &&mut Connection| owner.is_empty() || found.request.workspace_id == owner;
+    let connection = connections.by_id(id).filter(is_owned);
+    connection.ok_or_else(refusal::connection_not_found)
+}
+
+/// Ends the grant at the provider, which may take time. The broker's own record changes only after that.
+fn revoke_at_provider(call: &Call<'_>, id: &str, owner: &str) -> Result<(), Response> {
+    let mut connections = call.service.connections.lock();
+    let connection = owned(&mut connections, id, owner)?;
+    if connection.status == "revoked" || !connection.provider.has_tokens() {
+        return Ok(());
+    }
+    connection.grant.end();
+    let time = connection.provider.revocation_time;
+    drop(connections);
+    // The broker completes the revocation even if the client hangs up.
+    call.hangs_up_within(time);
+    Ok(())
 }
 
 /// Lists the providers by auth type and name.

@@ -12,7 +12,7 @@ use super::clock::Clock;
 use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
-use super::service::{LIMITS, Route, Service, Settings};
+use super::service::{LIMITS, Route, Service, Settings, UpstreamPath};
 use super::session::Agent;
 use crate::log::debug_only;
 use crate::loopback::Server;
@@ -279,11 +279,44 @@ impl DevGatewayBuilder {
     ) -> Self {
         self.settings.routes.push(Route {
             method: method.into(),
-            path: format!("/{}", path.as_ref().trim_start_matches('/')),
+            path: UpstreamPath::new(path.as_ref()),
             status,
             content_type: content_type.into(),
             body: body.into(),
         });
+        self
+    }
+
+    /// Makes the sample upstream require a scope at a path, whatever the method. The upstream responds with 403 to an OAuth 2
+    /// token that was granted without this scope, until the user consents to a new connection that has it. A request
+    /// without a working credential gets 401 as usual. Default: no path requires a scope.
+    ///
+    /// Like a route, the path also applies with any prefix. A path may require several scopes. A connection from
+    /// [`connection`](Self::connection) or [`DevGateway::connect`] has the scopes `repo` and `user`. Static credentials
+    /// have no scopes, and the upstream requires none of them.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, TokenCache};
+    ///
+    /// let builder = DevGateway::builder().upstream_scope("/user/repos", "admin");
+    /// let gateway = builder.connection("workspace-1", "github").start()?;
+    /// let repos = format!("{}/user/repos", gateway.url());
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let (status, ..) = client.fetcher(&TokenCache::new(), "workspace-1", "github").get(&repos)?;
+    /// assert_eq!(status, 403);
+    ///
+    /// let scopes = ["repo", "admin"];
+    /// let input = RequestConnectionInput::new("workspace-1", "github", scopes, "http://localhost/");
+    /// let consent = client.request_connection(&input)?.auth_url;
+    /// ureq::get(consent).config().max_redirects(0).build().call()?; // the user's browser
+    /// let (status, ..) = client.fetcher(&TokenCache::new(), "workspace-1", "github").get(&repos)?;
+    /// assert_eq!(status, 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn upstream_scope(mut self, path: impl AsRef<str>, scope: impl Into<String>) -> Self {
+        let path = UpstreamPath::new(path.as_ref());
+        self.settings.scopes.push((path, scope.into()));
         self
     }
 

@@ -96,6 +96,11 @@ impl Grant {
         self.capture(fields)
     }
 
+    /// Returns whether the user has granted this scope. A static credential has no scopes, and so allows all.
+    pub(super) fn allows(&self, scope: &String) -> bool {
+        !self.provider.has_tokens() || self.scopes.contains(scope)
+    }
+
     pub(super) fn end(&mut self) {
         self.ended = true;
         self.accepted.clear();

@@ -24,7 +24,7 @@
 //! | `GET /v1/providers` | lists the providers by auth type and name |
 //! | `POST /v1/capture-credential` | stores a static credential, which the upstream then accepts |
 //! | `GET /health` | returns `{"status": "healthy"}` |
-//! | `GET /user`, `GET` and `POST /user/repos` | the sample upstream; 401 without a working credential |
+//! | `GET /user`, `GET` and `POST /user/repos` | the sample upstream; 401 without a working credential, and 403 for a token that lacks a [scope](DevGatewayBuilder::upstream_scope) |
 //! | `POST /tools/search`, `POST /tools/execute` | the upstream's tools, as an MCP gateway offers them over REST; `{"query": ..}` finds tools by name or description, and `{"name": .., "arguments": {..}}` runs a tool |
 //! | [`DevGatewayBuilder::upstream`], [`upstream_route`](DevGatewayBuilder::upstream_route) | responses that a test sets up |
 //!

@@ -9,7 +9,7 @@ use super::clock::Clock;
 use super::connections::Connections;
 use super::fault::FaultPlan;
 use super::rate_limit::RateLimits;
-use super::received::RequestLog;
+use super::received::{ReceivedRequest, RequestLog};
 use crate::loopback::Limits;
 
 pub(super) const LIMITS: Limits = Limits {
@@ -21,12 +21,25 @@ pub(super) const LIMITS: Limits = Limits {
     grace: Duration::ZERO,
 };
 
+/// A path of the sample upstream. It begins with a slash, and matches the requests whose path ends with it.
+#[derive(Clone)]
+pub(super) struct UpstreamPath(String);
+
+impl UpstreamPath {
+    pub(super) fn new(path: &str) -> Self {
+        Self(format!("/{}", path.trim_start_matches('/')))
+    }
+
+    pub(super) fn matches(&self, request: &ReceivedRequest) -> bool {
+        request.path.ends_with(&self.0)
+    }
+}
+
 /// A response that a test has set up for the sample upstream.
 #[derive(Clone)]
 pub(super) struct Route {
     pub(super) method: String,
-    /// Begins with a slash. A request matches if its path ends with this path.
-    pub(super) path: String,
+    pub(super) path: UpstreamPath,
     pub(super) status: u16,
     pub(super) content_type: String,
     pub(super) body: Vec<u8>,
@@ -42,6 +55,8 @@ pub(super) struct Settings {
     pub(super) rate_limits: bool,
     /// The routes, in the order in which they were set up. The last route that matches is served.
     pub(super) routes: Vec<Route>,
+    /// The scopes that an OAuth 2 token needs at a path.
+    pub(super) scopes: Vec<(UpstreamPath, String)>,
 }
 
 impl Default for Settings {
@@ -53,6 +68,7 @@ impl Default for Settings {
             v0_2: false,
             rate_limits: false,
             routes: Vec::new(),
+            scopes: Vec::new(),
         }
     }
 }

@@ -35,7 +35,7 @@ fn route<'a>(service: &'a Service, request: &ReceivedRequest) -> Option<&'a Rout
     let serves =
         |method: &str| method == request.method || (method, &*request.method) == ("GET", "HEAD");
     let mut newest_first = service.settings.routes.iter().rev();
-    newest_first.find(|route| serves(&route.method) && request.path.ends_with(&route.path))
+    newest_first.find(|route| serves(&route.method) && route.path.matches(request))
 }
 
 fn user(service: &Service, request: &ReceivedRequest) -> Outcome {

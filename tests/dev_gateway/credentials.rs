@@ -1,4 +1,4 @@
-//! The credentials that stop working: by a new consent, and by a revocation.
+//! The credentials that stop working: by a new consent, by a revocation, and for lack of a scope.
 
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
@@ -8,11 +8,19 @@ use std::time::{Duration, Instant};
 use nexus_sdk::testing::{DevGateway, Provider};
 use serde_json::{Value, json};
 
-use crate::{agent, bearer, code, connect, delete, get, post, request, resolve, user};
+use crate::{agent, bearer, code, connect, delete, get, post, read, request, resolve, send, user};
 
 /// The id of a connection of the workspace `ws` to which the user has consented.
 fn consent(gateway: &DevGateway) -> String {
-    let requested = request(gateway, "github", "http://r/");
+    consent_to(gateway, &Value::Null)
+}
+
+/// The same, with these scopes.
+fn consent_to(gateway: &DevGateway, scopes: &Value) -> String {
+    let wanted = json!({
+        "user_id": "ws", "provider_name": "github", "return_url": "http://r/", "scopes": scopes,
+    });
+    let (_, requested) = post(gateway, "/v1/request-connection", &wanted.to_string());
     let page = requested["authUrl"].as_str().unwrap();
     assert_eq!(agent().get(page).call().unwrap().status(), 302);
     requested["connection_id"].as_str().unwrap().to_owned()
@@ -137,4 +145,36 @@ fn a_revocation_takes_as_long_as_the_provider() {
     let (status, revoked) = delete(&gateway, &format!("/v1/connections/{id}"));
     assert!(start.elapsed() >= time);
     assert_eq!((status, &revoked["already_revoked"]), (200, &json!(false)));
+}
+
+#[test]
+fn a_token_that_lacks_a_scope_is_refused_until_a_new_consent() {
+    let gateway = DevGateway::builder()
+        .upstream_scope("repos", "repo")
+        .upstream_scope("/repos", "admin")
+        .start()
+        .unwrap();
+    let repos = |headers: &[(&str, &str)]| send(&gateway, ("GET", "/v3/user/repos"), headers, "");
+    assert_eq!(repos(&[]).status(), 401);
+    for (scopes, lacking) in [
+        (json!(null), Some("admin")),
+        (json!(["admin"]), Some("repo")),
+        (json!(["admin", "repo"]), None),
+    ] {
+        let id = consent_to(&gateway, &scopes);
+        let (_, token) = get(&gateway, &format!("/v1/token/{id}"));
+        let value = format!("Bearer {}", token["access_token"].as_str().unwrap());
+        let auth = [("authorization", &*value)];
+        assert_eq!(user(&gateway, "/user", &auth).0, 200, "other paths");
+        let response = repos(&auth);
+        let challenge = response.headers().get("www-authenticate");
+        let challenge = challenge.map(|value| value.to_str().unwrap().to_owned());
+        let (status, body) = read(response);
+        assert_eq!(status, if lacking.is_some() { 403 } else { 200 }, "{body}");
+        let named = lacking.map(|scope| format!("scope=\"{scope}\""));
+        assert_eq!(challenge.is_some(), named.is_some());
+        assert!(challenge.is_none_or(|text| text.ends_with(&named.unwrap())));
+    }
+    capture(&gateway, "k");
+    assert_eq!(repos(&[("x-api-key", "k")]).status(), 200, "no scopes");
 }

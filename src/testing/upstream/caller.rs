@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use ureq::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 
 use crate::header::base64;
+use crate::testing::connections::Connection;
 use crate::testing::encoding::{parameters, percent_decode};
 use crate::testing::provider::Provider;
 use crate::testing::received::ReceivedRequest;
@@ -14,7 +15,7 @@ use crate::testing::service::Service;
 ///
 /// # Errors
 ///
-/// The 401 for a request without a working credential.
+/// The 401 for a request without a working credential, or the 403 for a token that lacks a scope.
 pub(super) fn caller(
     service: &Service,
     request: &ReceivedRequest,
@@ -37,8 +38,27 @@ pub(super) fn caller(
         let response = Response::json(401, &json!({"message": "Bad credentials"}));
         response.header(WWW_AUTHENTICATE, "Bearer realm=\"sample\"")
     })?;
+    check_scopes(service, request, connection)?;
     let provider = connection.provider.name.clone();
     Ok((connection.request.workspace_id.clone(), provider))
+}
+
+/// Fails with 403 if the grant lacks a scope that a test requires at this path. RFC 6750, section 3.1 defines the header.
+fn check_scopes(
+    service: &Service,
+    request: &ReceivedRequest,
+    connection: &Connection,
+) -> Result<(), Response> {
+    let mut required = service.settings.scopes.iter();
+    let lacking =
+        required.find(|(path, scope)| path.matches(request) && !connection.grant.allows(scope));
+    lacking.map_or(Ok(()), |(_, scope)| {
+        let problem = format!("the token lacks the scope {scope}");
+        let challenge =
+            format!("Bearer realm=\"sample\", error=\"insufficient_scope\", scope=\"{scope}\"");
+        let response = Response::json(403, &json!({"message": problem}));
+        Err(response.header(WWW_AUTHENTICATE, &challenge))
+    })
 }
 
 fn authorization(request: &ReceivedRequest) -> Option<(&str, &str)> {

@@ -121,7 +121,7 @@ impl<'a> Wire<'a> {
         while !reply.is_ended() {
             let (used, got) = reply.read(&self.input, &mut part)?;
             self.input.drain(..used);
-            body.extend(part.iter().take(got));
+            body.extend_from_slice(part.get(..got).unwrap_or_default());
             if body.len() > self.limits.body {
                 return Err(Failure::Refused(StatusCode::PAYLOAD_TOO_LARGE));
             }
@@ -156,7 +156,8 @@ impl<'a> Wire<'a> {
                 Ok(0) => return Err(Failure::Closed),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 got => {
-                    self.input.extend(part.iter().take(got?));
+                    let received = part.get(..got?).unwrap_or_default();
+                    self.input.extend_from_slice(received);
                     return Ok(());
                 }
             }
@@ -175,11 +176,15 @@ impl<'a> Wire<'a> {
             head.headers.insert(CONTENT_LENGTH, length);
         }
         // Fails if a service returns a response that HTTP does not allow for this request.
-        let written = write(reply, http::Response::from_parts(head, ()), &body);
-        let sent = written
+        let encoded = encode(reply, http::Response::from_parts(head, ()), &body);
+        let sent = encoded
             .map_err(io::Error::other)
-            .and_then(|(reply, bytes)| {
+            .and_then(|(reply, mut bytes, body)| {
+                // One write, so that a short response is one packet.
+                let (start, rest) = body.split_at(body.len().min(BUFFER));
+                bytes.extend_from_slice(start);
                 self.socket.write_all(&bytes)?;
+                self.socket.write_all(rest)?;
                 Ok(!reply.must_close_connection())
             });
         if let Some(on_sent) = response.on_sent {
@@ -216,31 +221,33 @@ fn may_have_body(status: StatusCode) -> bool {
     !status.is_informational() && !bodiless.contains(&status)
 }
 
-fn write(
+/// The encoded head of a response and its body.
+type Encoded<'a> = (Reply<Cleanup>, Vec<u8>, &'a [u8]);
+
+/// Encodes the head of a response. The body becomes empty if this response must not have a body.
+fn encode(
     reply: Reply<ProvideResponse>,
     head: http::Response<()>,
     body: &[u8],
-) -> Result<(Reply<Cleanup>, Vec<u8>), Error> {
-    let mut bytes = vec![0; MAX_RESPONSE_HEAD.saturating_add(body.len())];
+) -> Result<Encoded<'_>, Error> {
+    let mut bytes = vec![0; MAX_RESPONSE_HEAD];
     let mut reply = reply.provide(head)?;
     let mut length = 0_usize;
     while !reply.is_finished() {
         let room = bytes.get_mut(length..).unwrap_or_default();
         length = length.saturating_add(reply.write(room)?);
     }
-    let reply = match reply.proceed() {
-        SendResponseResult::Cleanup(reply) => reply,
+    bytes.truncate(length);
+    match reply.proceed() {
+        SendResponseResult::Cleanup(reply) => Ok((reply, bytes, &[])),
         SendResponseResult::SendBody(mut reply) => {
-            let room = bytes.get_mut(length..).unwrap_or_default();
-            length = length.saturating_add(reply.write(body, room)?.1);
+            reply.consume_direct_write(body.len())?;
             if !reply.is_finished() {
                 return Err(Error::OutputOverflow);
             }
-            reply.proceed()
+            Ok((reply.proceed(), bytes, body))
         }
-    };
-    bytes.truncate(length);
-    Ok((reply, bytes))
+    }
 }
 
 #[cfg(test)]
@@ -279,6 +286,22 @@ mod tests {
             assert_eq!(found.err(), Some(Failure::Closed), "{start}");
             drop(stream);
             sender.join().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_chunked_body_ends_at_the_limit() {
+        let chunk = format!("80\r\n{}\r\n", "x".repeat(128));
+        for (chunks, refused) in [(8, None), (9, Some(StatusCode::PAYLOAD_TOO_LARGE))] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, _) = listener.accept().unwrap();
+            let body = chunk.repeat(chunks);
+            let request =
+                format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}0\r\n\r\n");
+            client.write_all(request.as_bytes()).unwrap();
+            let found = Wire::new(&stream, LIMITS).read_request();
+            assert_eq!(found.err(), refused.map(Failure::Refused), "{chunks}");
         }
     }
 }

@@ -288,7 +288,7 @@ impl DevGateway {
         self.service.faults.lock().forget();
     }
 
-    /// The last 10,000 requests in the order of their arrival. Requests that were not valid HTTP, exceeded a size limit or
+    /// The last 10,000 requests in the order of their arrival, with at most 256 MiB of bodies. Requests that were not valid HTTP, exceeded a size limit or
     /// named a host of another machine are left out.
     ///
     /// ```

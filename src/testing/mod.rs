@@ -29,7 +29,7 @@
 //! | [`DevGatewayBuilder::upstream`], [`upstream_route`](DevGatewayBuilder::upstream_route) | responses that a test sets up |
 //!
 //! The upstream's paths may have any prefix outside of `/v1`, so that a URL such as `/key/{api_key}/user` works with
-//! the strategy `path`. Request bodies are limited to 1 MiB, headers to 64 KiB, and open TCP connections to 2,048. A
+//! the strategy `path`. Request bodies are limited to 100 MiB, headers to 64 KiB, and open TCP connections to 2,048. A
 //! TCP connection closes after 5 minutes without a request.
 //!
 //! A pair of workspace and provider may have several connections. Only one of them is active: a new consent, or a new

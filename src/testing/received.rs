@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use ureq::http::{HeaderMap, HeaderName};
@@ -10,6 +11,8 @@ use super::response::Response;
 use crate::loopback::Request;
 
 const KEPT: usize = 10_000;
+/// The limit on the kept bodies together, in bytes. The newest body is kept even if it exceeds the limit.
+const KEPT_BODIES: usize = 256 * 1024 * 1024;
 
 pub(super) const GET: &str = "GET, HEAD";
 
@@ -89,22 +92,28 @@ impl fmt::Debug for ReceivedRequest {
 /// The last requests, and the number of all requests by path.
 #[derive(Default)]
 pub(super) struct RequestLog {
-    kept: VecDeque<ReceivedRequest>,
+    kept: VecDeque<Arc<ReceivedRequest>>,
+    /// The size of the kept bodies, in bytes.
+    body_bytes: usize,
     counts: HashMap<String, usize>,
 }
 
 impl RequestLog {
-    pub(super) fn record(&mut self, request: ReceivedRequest) {
+    pub(super) fn record(&mut self, request: Arc<ReceivedRequest>) {
         let count = self.counts.entry(request.path.clone()).or_default();
         *count = count.saturating_add(1);
-        if self.kept.len() >= KEPT {
-            self.kept.pop_front();
-        }
+        self.body_bytes = self.body_bytes.saturating_add(request.body.len());
         self.kept.push_back(request);
+        while self.kept.len() > 1 && (self.kept.len() > KEPT || self.body_bytes > KEPT_BODIES) {
+            let oldest = self.kept.pop_front();
+            let bytes = oldest.map_or(0, |request| request.body.len());
+            self.body_bytes = self.body_bytes.saturating_sub(bytes);
+        }
     }
 
     pub(super) fn all(&self) -> Vec<ReceivedRequest> {
-        self.kept.iter().cloned().collect()
+        let kept = self.kept.iter().map(AsRef::as_ref);
+        kept.cloned().collect()
     }
 
     pub(super) fn count(&self, prefix: &str) -> usize {
@@ -125,17 +134,21 @@ impl RequestLog {
 mod tests {
     use super::*;
 
+    fn request(query: usize, body: usize) -> Arc<ReceivedRequest> {
+        Arc::new(ReceivedRequest {
+            method: "GET".into(),
+            path: "/user".into(),
+            query: Some(query.to_string()),
+            headers: HeaderMap::new(),
+            body: vec![0; body],
+        })
+    }
+
     #[test]
     fn counts_outlive_what_is_kept() {
         let mut log = RequestLog::default();
         for turn in 0..=KEPT {
-            log.record(ReceivedRequest {
-                method: "GET".into(),
-                path: "/user".into(),
-                query: Some(turn.to_string()),
-                headers: HeaderMap::new(),
-                body: Vec::new(),
-            });
+            log.record(request(turn, 0));
         }
         assert_eq!(log.all().len(), KEPT);
         let first = log.all().first().and_then(|request| request.query.clone());
@@ -143,5 +156,21 @@ mod tests {
         assert_eq!(log.count("/us"), KEPT.saturating_add(1));
         log.forget();
         assert_eq!((log.all().len(), log.count("/")), (0, 0));
+    }
+
+    #[test]
+    fn large_bodies_are_kept_up_to_a_limit() {
+        let mut log = RequestLog::default();
+        for (body, kept) in [
+            (KEPT_BODIES / 2, 1),
+            (KEPT_BODIES / 2, 2),
+            (1, 2),
+            (0, 3),
+            (KEPT_BODIES.saturating_add(1), 1),
+            (0, 1),
+        ] {
+            log.record(request(0, body));
+            assert_eq!(log.kept.len(), kept, "{body}");
+        }
     }
 }

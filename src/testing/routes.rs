@@ -9,6 +9,7 @@ mod sessions;
 mod tokens;
 
 use std::net::TcpStream;
+use std::sync::Arc;
 
 use serde_json::json;
 use ureq::http::StatusCode;
@@ -26,12 +27,12 @@ use crate::url;
 
 impl loopback::Service for Service {
     fn respond(&self, request: Request, client: &TcpStream) -> Option<Response> {
-        let request = ReceivedRequest::new(request);
+        let request = Arc::new(ReceivedRequest::new(request));
         if !is_for_loopback(&request) {
             let problem = "a development gateway serves only this machine: use http://localhost with its port\n";
             return Some(dated(self, Response::new(421, TEXT, problem)));
         }
-        self.requests.lock().record(request.clone());
+        self.requests.lock().record(Arc::clone(&request));
         let fault = self.faults.lock().take(&request.path);
         let response = match fault {
             Some(Fault::Status(status)) => Response::empty(status),

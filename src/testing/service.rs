@@ -14,7 +14,8 @@ use crate::loopback::Limits;
 
 pub(super) const LIMITS: Limits = Limits {
     head: 64 * 1024,
-    body: 1024 * 1024,
+    // The default of `NexusClientOptions::max_body_bytes`.
+    body: 100 * 1024 * 1024,
     // Long, because clients keep idle connections open.
     request_time: Duration::from_secs(300),
     connections: 2048,

@@ -7,11 +7,14 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use ureq::http;
+use ureq::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
 use super::clock::Clock;
 use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
+use super::response::Response;
 use super::service::{LIMITS, Route, Service, Settings, UpstreamPath};
 use super::session::Agent;
 use crate::log::debug_only;
@@ -243,15 +246,9 @@ impl DevGatewayBuilder {
         self.upstream_route("GET", path, 200, content_type, body)
     }
 
-    /// Sets the response of the sample upstream to one method at one path. Requests without a working credential get
-    /// 401. [`DevGateway::requests`] returns the requests that arrived.
-    ///
-    /// Methods are case-sensitive, and `GET` covers `HEAD`. The path of a request may have any prefix outside of
-    /// `/v1`: a route at `/notes` also serves `/v3/notes`. If several routes match a request, the route that was added last responds. A
-    /// route takes precedence over the upstream's own responses. It does not replace the gateway's own paths (`/v1/..`,
-    /// `/admin/v1/agents`, `/consent`, `/auth/capture-schema` and the health check). Other methods at the path get the
-    /// upstream's own response, which is 404 unless the upstream has such a path itself. A status outside of 100 to 999
-    /// is sent as 500.
+    /// Sets the response of the sample upstream to one method at one path, without headers of its own. This is the same as
+    /// [`upstream_response`](Self::upstream_response) with this status, `Content-Type` and body. A status outside of 100 to
+    /// 999 is sent as 500.
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -270,18 +267,66 @@ impl DevGatewayBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn upstream_route(
-        mut self,
+        self,
         method: impl Into<String>,
         path: impl AsRef<str>,
         status: u16,
         content_type: impl Into<String>,
         body: impl Into<Vec<u8>>,
     ) -> Self {
+        let response = Response::new(status, &content_type.into(), body);
+        self.upstream_response(method, path, *response.message)
+    }
+
+    /// Sets the response of the sample upstream to one method at one path, with its headers. Requests without a working
+    /// credential get 401. [`DevGateway::requests`] returns the requests that arrived.
+    ///
+    /// Methods are case-sensitive, and `GET` covers `HEAD`. The path of a request may have any prefix outside of
+    /// `/v1`: a route at `/notes` also serves `/v3/notes`. A route with a query, such as `/notes?page=2`, serves only
+    /// requests that have its parameters, in any order and among others. If several routes match a request, the route that was
+    /// added last responds, so add the route without a query first. A route takes precedence over the upstream's own
+    /// responses. It does not replace the gateway's own paths (`/v1/..`, `/admin/v1/agents`, `/consent`,
+    /// `/auth/capture-schema` and the health check). Other methods at the path get the upstream's own response, which is 404
+    /// unless the upstream has such a path itself.
+    ///
+    /// The body may have any size. The gateway sets `Content-Length` and `Date` itself, and does not send a
+    /// `Transfer-Encoding`. If the headers exceed 16 KiB, the connection closes without a response.
+    ///
+    /// ```
+    /// use nexus_sdk::http::Response;
+    /// use nexus_sdk::testing::DevGateway;
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+    ///
+    /// let next = r#"</notes?page=2>; rel="next""#;
+    /// let first = Response::builder().header("link", next).body(r#"["milk"]"#)?;
+    /// let gateway = DevGateway::builder()
+    ///     .connection("workspace-1", "github")
+    ///     .upstream_response("GET", "/notes", first)
+    ///     .upstream_response("GET", "/notes?page=2", Response::new(r#"["bread"]"#))
+    ///     .start()?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let github = client.fetcher(&TokenCache::new(), "workspace-1", "github");
+    /// let (_, headers, body) = github.get(&format!("{}/notes", gateway.url()))?;
+    /// assert_eq!(headers["link"], next);
+    /// assert_eq!(body, br#"["milk"]"#);
+    /// let (.., body) = github.get(&format!("{}/notes?page=2", gateway.url()))?;
+    /// assert_eq!(body, br#"["bread"]"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn upstream_response<B: Into<Vec<u8>>>(
+        mut self,
+        method: impl Into<String>,
+        path: impl AsRef<str>,
+        response: http::Response<B>,
+    ) -> Self {
+        let (mut head, body) = response.into_parts();
+        head.headers.remove(CONTENT_LENGTH);
+        head.headers.remove(TRANSFER_ENCODING);
         self.settings.routes.push(Route {
             method: method.into(),
             path: UpstreamPath::new(path.as_ref()),
-            status,
-            content_type: content_type.into(),
+            status: head.status,
+            headers: head.headers,
             body: body.into(),
         });
         self

@@ -26,7 +26,7 @@
 //! | `GET /health` | returns `{"status": "healthy"}` |
 //! | `GET /user`, `GET` and `POST /user/repos` | the sample upstream; 401 without a working credential, and 403 for a token that lacks a [scope](DevGatewayBuilder::upstream_scope) |
 //! | `POST /tools/search`, `POST /tools/execute` | the upstream's tools, as an MCP gateway offers them over REST; `{"query": ..}` finds tools by name or description, and `{"name": .., "arguments": {..}}` runs a tool |
-//! | [`DevGatewayBuilder::upstream`], [`upstream_route`](DevGatewayBuilder::upstream_route) | responses that a test sets up |
+//! | [`DevGatewayBuilder::upstream`], [`upstream_response`](DevGatewayBuilder::upstream_response) | responses that a test sets up |
 //!
 //! The upstream's paths may have any prefix outside of `/v1`, so that a URL such as `/key/{api_key}/user` works with
 //! the strategy `path`. Request bodies are limited to 100 MiB, headers to 64 KiB, and open TCP connections to 2,048. A

@@ -4,9 +4,11 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use ureq::http::{HeaderMap, StatusCode};
 
 use super::clock::Clock;
 use super::connections::Connections;
+use super::encoding::parameters;
 use super::fault::FaultPlan;
 use super::rate_limit::RateLimits;
 use super::received::{ReceivedRequest, RequestLog};
@@ -22,17 +24,27 @@ pub(super) const LIMITS: Limits = Limits {
     grace: Duration::ZERO,
 };
 
-/// A path of the sample upstream. It begins with a slash, and matches the requests whose path ends with it.
+/// A path of the sample upstream, such as `/items` or `/items?page=2`.
 #[derive(Clone)]
-pub(super) struct UpstreamPath(String);
+pub(super) struct UpstreamPath {
+    /// Begins with a slash. The path of a request may have a prefix.
+    path: String,
+    /// The parameters that a request must have, among others.
+    query: Vec<(String, String)>,
+}
 
 impl UpstreamPath {
     pub(super) fn new(path: &str) -> Self {
-        Self(format!("/{}", path.trim_start_matches('/')))
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        Self {
+            path: format!("/{}", path.trim_start_matches('/')),
+            query: parameters(Some(query)).collect(),
+        }
     }
 
     pub(super) fn matches(&self, request: &ReceivedRequest) -> bool {
-        request.path.ends_with(&self.0)
+        let sent: Vec<_> = parameters(request.query.as_deref()).collect();
+        request.path.ends_with(&self.path) && self.query.iter().all(|needed| sent.contains(needed))
     }
 }
 
@@ -41,8 +53,8 @@ impl UpstreamPath {
 pub(super) struct Route {
     pub(super) method: String,
     pub(super) path: UpstreamPath,
-    pub(super) status: u16,
-    pub(super) content_type: String,
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 

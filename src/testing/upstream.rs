@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::encoding::parameter;
 use super::received::{GET, ReceivedRequest};
-use super::response::{Outcome, Response};
+use super::response::{Outcome, Response, TEXT};
 use super::service::{Route, Service};
 use caller::caller;
 
@@ -18,8 +18,9 @@ const REPOS: [(&str, bool); 3] = [("hello-world", false), ("notes", true), ("dot
 pub(super) fn respond(service: &Service, request: &ReceivedRequest, path: &[&str]) -> Outcome {
     if let Some(route) = route(service, request) {
         caller(service, request)?;
-        let body = route.body.as_slice();
-        return Ok(Response::new(route.status, &route.content_type, body));
+        let mut response = Response::new(route.status.as_u16(), TEXT, route.body.as_slice());
+        response.message.headers_mut().clone_from(&route.headers);
+        return Ok(response);
     }
     match path {
         [.., "user"] => user(service, request),

@@ -1,10 +1,11 @@
 //! Credentials and the sample upstream.
 
-use nexus_sdk::http::header;
-use nexus_sdk::testing::{DevGateway, Provider};
+use nexus_sdk::http::{Response, header};
+use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Provider};
 use serde_json::{Map, Value, json};
+use ureq::Body;
 
-use crate::{read, resolve, send, user};
+use crate::{agent, read, resolve, send, user};
 
 #[test]
 fn rotating_replaces_any_credential() {
@@ -94,4 +95,98 @@ fn the_upstream_lists_and_creates_repositories() {
         assert_eq!(found, status);
         assert_eq!(repo["full_name"] == "ws/new", status == 201);
     }
+}
+
+/// A gateway with these responses of its upstream, and a connection to `github`.
+fn with_responses(responses: Vec<(&str, &str, Response<&'static str>)>) -> DevGateway {
+    let builder = DevGateway::builder().connection("ws", "github");
+    let add = |builder: DevGatewayBuilder, (method, path, response)| {
+        builder.upstream_response(method, path, response)
+    };
+    let builder = responses.into_iter().fold(builder, add);
+    builder.start().unwrap()
+}
+
+/// Sends a request with the credential of the connection.
+fn ask(gateway: &DevGateway, line: (&str, &str)) -> Response<Body> {
+    let token = resolve(gateway, "ws", "github");
+    let value = format!("Bearer {}", token["access_token"].as_str().unwrap());
+    send(gateway, line, &[("authorization", &value)], "")
+}
+
+#[test]
+fn a_response_keeps_its_headers() {
+    let response = Response::builder()
+        .status(206)
+        .header("link", "</a>; rel=\"next\"")
+        .header("etag", "\"1\"")
+        .header("set-cookie", "a=1")
+        .header("set-cookie", "b=2")
+        .header("content-length", "99")
+        .header("transfer-encoding", "chunked")
+        .header("date", "yesterday");
+    let gateway = with_responses(vec![("GET", "/x", response.body("hello").unwrap())]);
+    assert_eq!(send(&gateway, ("GET", "/x"), &[], "").status(), 401);
+    for (method, body) in [("GET", "hello"), ("HEAD", "")] {
+        let mut response = ask(&gateway, (method, "/x"));
+        let headers = response.headers();
+        assert_eq!(response.status(), 206);
+        assert_eq!(headers["link"], "</a>; rel=\"next\"");
+        assert_eq!(headers["etag"], "\"1\"");
+        assert_eq!(headers["content-length"], "5");
+        assert_eq!(headers.get_all("set-cookie").iter().count(), 2);
+        assert!(!headers.contains_key("transfer-encoding"));
+        assert!(!headers.contains_key("content-type"));
+        let date = headers["date"].to_str().unwrap();
+        assert!(date.ends_with(" GMT"), "{date}");
+        assert_eq!(response.body_mut().read_to_string().unwrap(), body);
+    }
+}
+
+#[test]
+fn a_route_with_a_query_serves_only_requests_that_have_its_parameters() {
+    let gateway = with_responses(vec![
+        ("GET", "/items", Response::new("all")),
+        ("GET", "items?page=2", Response::new("page 2")),
+        ("GET", "/items?q=a%20b&page=2", Response::new("both")),
+        ("GET", "/q?", Response::new("empty query")),
+    ]);
+    for (path, expected) in [
+        ("/items", "all"),
+        ("/items?page=1", "all"),
+        ("/items?page=22", "all"),
+        ("/items?page=2", "page 2"),
+        ("/items?sort=up&page=2", "page 2"),
+        ("/v3/items?p%61ge=2", "page 2"),
+        ("/items?page=2&q=a+b", "both"),
+        ("/q", "empty query"),
+        ("/q?a=b", "empty query"),
+    ] {
+        let found = read(ask(&gateway, ("GET", path)));
+        assert_eq!(found, (200, json!(expected)), "{path}");
+    }
+}
+
+#[test]
+fn a_response_that_has_no_body_leaves_it_out() {
+    let status = |code: u16| Response::builder().status(code).body("left out").unwrap();
+    let gateway = with_responses(vec![
+        ("GET", "/none", status(204)),
+        ("GET", "/same", status(304)),
+    ]);
+    for (path, status) in [("/none", 204), ("/same", 304), ("/user", 200)] {
+        let (found, body) = read(ask(&gateway, ("GET", path)));
+        assert_eq!((found, body == json!("")), (status, status != 200));
+    }
+}
+
+#[test]
+fn headers_that_are_too_long_close_the_connection() {
+    let long = Response::builder().header("x", "y".repeat(16 * 1024));
+    let gateway = with_responses(vec![("GET", "/long", long.body("").unwrap())]);
+    let token = resolve(&gateway, "ws", "github");
+    let value = format!("Bearer {}", token["access_token"].as_str().unwrap());
+    let url = format!("{}/long", gateway.url());
+    let request = agent().get(url).header("authorization", value);
+    assert!(request.call().is_err());
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -329,6 +330,11 @@ impl DevGateway {
         self.service.requests.lock().forget();
     }
 }
+
+// A panic cannot leave the gateway's state half changed: no code of a caller runs while it changes, and its locks are not
+// poisoned.
+impl UnwindSafe for DevGateway {}
+impl RefUnwindSafe for DevGateway {}
 
 impl fmt::Debug for DevGateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,10 @@
 //! Faults, what it records, HTTP byte by byte, its end.
 
 use std::io::{ErrorKind, Read, Write};
+use std::panic::{self, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
-use nexus_sdk::testing::{DevGateway, Fault};
+use nexus_sdk::testing::{DevGateway, DevGatewayBuilder, Fault, Provider, ReceivedRequest};
 use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
 
 use crate::{agent, connect, send};
@@ -218,4 +219,23 @@ fn it_starts_on_loopback_and_with_known_providers_only() {
     let gateway = DevGateway::start().unwrap();
     let refused = gateway.connect("ws", "nobody").unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_panic_leaves_the_gateway_as_it_was() {
+    fn is_unwind_safe<T: UnwindSafe + RefUnwindSafe>() {}
+    is_unwind_safe::<DevGateway>();
+    is_unwind_safe::<DevGatewayBuilder>();
+    is_unwind_safe::<Provider>();
+    is_unwind_safe::<Fault>();
+    is_unwind_safe::<ReceivedRequest>();
+
+    let gateway = DevGateway::start().unwrap();
+    let caught = panic::catch_unwind(|| {
+        gateway.connect("ws", "github").unwrap();
+        panic::resume_unwind(Box::new("a test that fails"));
+    });
+    assert!(caught.is_err());
+    assert_eq!(health(&gateway).unwrap(), 200);
+    assert!(gateway.rotate("ws", "github"));
 }

@@ -36,6 +36,133 @@
 //! captured credential, supersedes the connection that was active before. The upstream accepts a credential only while its
 //! connection is active and its grant at the provider has not ended.
 //!
+//! # Recipes
+//!
+//! No recipe waits longer than a fraction of a second. For a token that lacks a scope, see
+//! [`upstream_scope`](DevGatewayBuilder::upstream_scope).
+//!
+//! ## An expiry
+//!
+//! [`advance`](DevGateway::advance) moves the gateway's clock, and the upstream then refuses the token. The
+//! client has a clock of its own, which does not move, so it learns of the expiry from the upstream's 401.
+//!
+//! ```
+//! use nexus_sdk::testing::DevGateway;
+//! use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+//! use std::time::Duration;
+//!
+//! let gateway = DevGateway::builder().connection("acme", "github").start()?;
+//! let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+//! let github = client.fetcher(&TokenCache::new(), "acme", "github");
+//! let user = format!("{}/user", gateway.url());
+//! assert_eq!(github.get(&user)?.0, 200);
+//!
+//! gateway.advance(Duration::from_secs(3600)); // the default lifetime of a token
+//! assert_eq!(github.get(&user)?.0, 200);
+//! assert_eq!(gateway.count("/v1/resolve"), 2);
+//! assert_eq!(gateway.count("/user"), 3); // the second request got 401 and was sent again
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## A revoked consent
+//!
+//! [`end_grant`](DevGateway::end_grant) revokes the consent at the provider, which the gateway does not notice until its
+//! next refresh. [`set_status`](DevGateway::set_status) makes the gateway notice.
+//!
+//! ```
+//! use nexus_sdk::testing::DevGateway;
+//! use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+//!
+//! let gateway = DevGateway::start()?;
+//! let connection = gateway.connect("acme", "github")?;
+//! let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+//! let github = client.fetcher(&TokenCache::new(), "acme", "github");
+//! let user = format!("{}/user", gateway.url());
+//!
+//! gateway.end_grant("acme", "github");
+//! assert_eq!(github.get(&user)?.0, 401);
+//! assert!(client.get_token_by_connection_id(&connection).is_ok()); // the refused token
+//!
+//! gateway.set_status(&connection, "revoked");
+//! let error = client.get_token_by_connection_id(&connection).unwrap_err();
+//! assert!(error.needs_reconnect());
+//!
+//! gateway.connect("acme", "github")?; // the user connects again
+//! let github = client.fetcher(&TokenCache::new(), "acme", "github");
+//! assert_eq!(github.get(&user)?.0, 200);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## A database that is away
+//!
+//! [`database_away`](DevGateway::database_away) makes the gateway deny connections that exist. A
+//! fetch with a cached token does not ask the gateway.
+//!
+//! ```
+//! use nexus_sdk::testing::DevGateway;
+//! use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+//!
+//! let builder = DevGateway::builder().connection("acme", "github");
+//! let gateway = builder.connection("other", "github").start()?;
+//! let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+//! let github = client.fetcher(&TokenCache::new(), "acme", "github");
+//! let user = format!("{}/user", gateway.url());
+//! assert_eq!(github.get(&user)?.0, 200);
+//!
+//! gateway.database_away(true);
+//! assert!(client.resolve_token("other", "github").is_err());
+//! assert_eq!(github.get(&user)?.0, 200);
+//!
+//! gateway.database_away(false);
+//! assert!(client.resolve_token("other", "github").is_ok());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## A rate limit
+//!
+//! [`Fault::RetryAfter`] plays the limit of the gateway or of the API, depending on the path.
+//! [`rate_limits`](DevGatewayBuilder::rate_limits) turns on the limits of a real gateway.
+//!
+//! ```
+//! use nexus_sdk::testing::{DevGateway, Fault};
+//! use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+//! use std::time::Duration;
+//!
+//! let gateway = DevGateway::builder().connection("acme", "github").start()?;
+//! let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+//! let limit = Fault::RetryAfter { status: 429, value: "7".to_owned() };
+//!
+//! gateway.fail_next_at("/v1/resolve", 1, limit.clone());
+//! let error = client.resolve_token("acme", "github").unwrap_err();
+//! assert!(error.is_retryable());
+//! assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+//!
+//! gateway.fail_next_at("/user", 1, limit);
+//! let github = client.fetcher(&TokenCache::new(), "acme", "github");
+//! let (status, headers, _) = github.get(&format!("{}/user", gateway.url()))?;
+//! assert_eq!(status, 429);
+//! assert_eq!(headers["retry-after"], "7");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! ## A slow gateway
+//!
+//! [`Fault::Delay`] makes a response late. For a slow refresh or revocation, see
+//! [`refresh_time`](Provider::refresh_time) and [`revocation_time`](Provider::revocation_time).
+//!
+//! ```
+//! use nexus_sdk::testing::{DevGateway, Fault};
+//! use nexus_sdk::{NexusClient, NexusClientOptions};
+//! use std::time::Duration;
+//!
+//! let gateway = DevGateway::builder().connection("acme", "github").start()?;
+//! let options = NexusClientOptions::new(gateway.url()).timeout(Duration::from_millis(50));
+//! let client = NexusClient::new(options)?;
+//! gateway.fail_next_at("/v1/resolve", 1, Fault::Delay(Duration::from_millis(200)));
+//! assert_eq!(client.resolve_token("acme", "github").unwrap_err().code(), "timeout");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! # Refreshes
 //!
 //! When a resolve, token or check-connection call finds that the token has expired, a real gateway refreshes it within

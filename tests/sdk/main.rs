@@ -22,6 +22,7 @@ mod headers;
 mod hide;
 mod locks;
 mod middleware;
+mod outages;
 mod pool;
 #[cfg(not(feature = "socks-proxy"))]
 mod proxies;

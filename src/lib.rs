@@ -47,7 +47,7 @@
 //!
 //! - [`NexusClient`] talks to one gateway. Create one client and share it between threads. If you know the Python SDK,
 //!   see [the differences](python).
-//! - [`TokenCache`] holds tokens by workspace and provider. Create one cache for each gateway.
+//! - [`TokenCache`] holds tokens by workspace and provider. A client gets only the tokens of its own gateway from it.
 //! - [`Fetcher`] bundles a client, a cache, a workspace and a provider. It can limit the credential to the hosts of one
 //!   API, so that a URL from a model cannot send the credential elsewhere. Its page lists the errors of a fetch.
 //! - [`authenticated_agent`](NexusClient::authenticated_agent) returns a ureq agent that adds the credential, for bodies

@@ -1,8 +1,10 @@
 //! A client of an MCP server that sends valid and invalid messages.
 #![allow(dead_code, reason = "the tests of the small server need a part of it")]
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::io::{BufRead as _, BufReader, Read, Write};
+#[cfg(unix)]
+use std::os::{fd::OwnedFd, unix::net::UnixStream};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +20,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) struct Client {
     child: Child,
-    input: Option<ChildStdin>,
+    input: Option<Box<dyn Write + Send>>,
     lines: Receiver<String>,
     revision: &'static str,
     capabilities: Value,
@@ -34,16 +36,41 @@ impl Client {
     pub(crate) fn start(command: &mut Command) -> Self {
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap());
+        let output = child.stdout.take().unwrap();
+        let input = child.stdin.take().unwrap();
+        Self::of_pipes(child, input, output)
+    }
+
+    /// Gives the server a non-blocking stdin and stdout, as a wrapper in Node does, and reads its output slowly.
+    #[cfg(unix)]
+    pub(crate) fn start_non_blocking(command: &mut Command) -> Self {
+        let ends = || {
+            let (own, servers) = UnixStream::pair().unwrap();
+            servers.set_nonblocking(true).unwrap();
+            (own, OwnedFd::from(servers))
+        };
+        let ((input, stdin), (output, stdout)) = (ends(), ends());
+        command.stdin(stdin).stdout(stdout);
+        let child = command.stderr(Stdio::null()).spawn().unwrap();
+        // Closes the server's ends here.
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self::of_pipes(child, input, Slow(output))
+    }
+
+    fn of_pipes(
+        child: Child,
+        input: impl Write + Send + 'static,
+        output: impl Read + Send + 'static,
+    ) -> Self {
         let (sender, lines) = mpsc::channel();
         thread::spawn(move || {
-            let mut lines = output.split(b'\n').map_while(Result::ok);
+            let lines = BufReader::new(output).split(b'\n');
+            let mut lines = lines.map_while(Result::ok);
             lines.try_for_each(|line| sender.send(String::from_utf8(line).unwrap()))
         });
-        let input = child.stdin.take();
         Self {
             child,
-            input,
+            input: Some(Box::new(input)),
             lines,
             revision: "",
             capabilities: json!({}),
@@ -208,6 +235,16 @@ impl Client {
                 Err(RecvTimeoutError::Timeout) => panic!("the server runs on"),
             }
         }
+    }
+}
+
+/// Reads at most 8 MB/s.
+struct Slow<R>(R);
+
+impl<R: Read> Read for Slow<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        thread::sleep(Duration::from_millis(1));
+        self.0.read(bytes)
     }
 }
 

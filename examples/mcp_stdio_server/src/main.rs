@@ -14,7 +14,7 @@ mod tools;
 
 use std::env;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nexus_sdk::{NexusClient, NexusClientOptions};
 
@@ -22,7 +22,9 @@ use mcp::{Server, note};
 use nexus::{Account, Api};
 use settings::variable;
 
-/// The longest wait for a token refresh, after calls have had 1.5 s to finish. The sum is 5 s.
+/// The longest time from the end of the input to the end of the process.
+const MAX_END: Duration = Duration::from_secs(5);
+/// The longest wait for a token refresh before the calls get 1.5 s to finish. The sum is 5 s.
 const MAX_DRAIN: Duration = Duration::from_millis(3500);
 
 const FLAGS: [&str; 4] = ["--demo", "--unconnected", "--form", "--bench"];
@@ -85,11 +87,20 @@ fn run(account: Account, has_bench: bool) -> Result<(), String> {
     watched.map_err(|error| format!("cannot watch the parent process: {error}"))?;
     let run = server.run();
     run.map_err(|error| format!("cannot start a thread: {error}"))?;
-    // If a token refresh is interrupted, the provider may revoke the user's grant.
-    if !client.drain(MAX_DRAIN) {
+    end(&server, &client)
+}
+
+/// Waits for token refreshes first and for calls afterwards, because calls may wait for refreshes: a call that gets its
+/// token can then finish, and a refresh that waits for a retry or a lock fails at once instead of holding up its calls.
+fn end(server: &Server, client: &NexusClient) -> Result<(), String> {
+    let start = Instant::now();
+    let _ = client.drain(MAX_DRAIN);
+    let finished = server.finish(MAX_END.saturating_sub(start.elapsed()));
+    // A call may have caused a refresh in the meantime. If it is interrupted, the provider may revoke the user's grant.
+    if !client.drain(MAX_END.saturating_sub(start.elapsed())) {
         note("ended during a request to the gateway; the user may have to connect again");
     }
-    Ok(())
+    finished
 }
 
 fn client(gateway_url: &str) -> Result<NexusClient, String> {

@@ -19,9 +19,21 @@ pub(crate) struct Work {
     pub(crate) jobs: Vec<Job>,
     /// The ids of the requests that the client has cancelled.
     pub(crate) cancelled: Vec<Value>,
-    /// The first problem that no response reports. Only this problem goes to stderr, because one line can contain
-    /// thousands of invalid messages.
+    /// The first problem that no response to a request reports. Only this problem goes to stderr, because one line can
+    /// contain thousands of invalid messages.
     pub(crate) problem: Option<String>,
+}
+
+impl Work {
+    /// The work for a line whose messages cannot be read. The error that the client gets has no id, and some clients do
+    /// not report it, so the problem goes to stderr as well.
+    pub(crate) fn unparsed(problem: String) -> Self {
+        Self {
+            lines: vec![message::unparsed(&problem)],
+            problem: Some(problem),
+            ..Self::default()
+        }
+    }
 }
 
 /// Handles a line. Responds to all of its requests that need no tool.
@@ -44,7 +56,7 @@ pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
         Ok(Value::Array(messages)) => inbox.batch(messages),
         Ok(value) => inbox.receive(value, &Destination::Line),
         Err(_) if text.trim().is_empty() => {}
-        Err(problem) => inbox.work.lines.push(message::unparsed(&problem)),
+        Err(problem) => return Work::unparsed(problem),
     }
     inbox.work
 }

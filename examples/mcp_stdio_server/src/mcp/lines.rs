@@ -1,48 +1,102 @@
 //! Reads and writes lines. Each line on stdout is one JSON-RPC message, or one batch of messages.
+//!
+//! stdin and stdout may be non-blocking, because a process shares this setting with the process that has started it, and
+//! Node makes its own pipes non-blocking. Reading and writing then wait and go on, so no line is lost or cut.
 
 use std::fmt;
 use std::io::{self, BufRead, Write};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
 
 const MAX_LINE: u64 = 64 << 20;
+/// The first pause while a non-blocking pipe is not ready. Each further pause is twice as long.
+const MIN_PAUSE: Duration = Duration::from_millis(1);
+const MAX_PAUSE: Duration = Duration::from_millis(32);
 
-/// Writes a line to stderr. Unlike `eprintln!`, it does not panic if the client has closed stderr.
+/// Some programs on Windows write this character before their lines.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The number of threads that write a line or wait to write it.
+static WRITERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Writes a line to stderr. Unlike `eprintln!`, it does not panic if the client has closed stderr. If stderr is
+/// non-blocking and full, the line is lost, because a client that does not read stderr must not stop the server.
 pub(crate) fn note(text: impl fmt::Display) {
     let line = format!("{}: {text}\n", env!("CARGO_CRATE_NAME"));
     let _ = io::stderr().lock().write_all(line.as_bytes());
 }
 
-/// U+FEFF in UTF-8. Some programs on Windows write it before their first line.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+pub(crate) enum Line {
+    /// The line without the byte order marks at its start.
+    Text(String),
+    /// The reason why the line cannot be used: it is too long, or not UTF-8.
+    Unusable(String),
+    /// The input has ended.
+    End,
+}
 
-/// Reads the next line, without a byte order mark at its start. Returns `None` at the end of the input or if it cannot
-/// be read, and
-/// `Some(Err(..))` with the reason if the line is too long or is not UTF-8.
-pub(crate) fn read(input: impl BufRead) -> Option<Result<String, String>> {
+/// Reads the next line. The last line needs no line break.
+pub(crate) fn read(input: impl BufRead) -> io::Result<Line> {
     let mut line = Vec::new();
     let mut input = input.take(MAX_LINE);
-    match input.read_until(b'\n', &mut line) {
-        Ok(0) => return None,
-        Ok(_) => {}
-        Err(error) => {
-            note(format_args!("cannot read stdin: {error}"));
-            return None;
-        }
+    // After an error, `line` keeps what was read before.
+    when_ready(|| input.read_until(b'\n', &mut line))?;
+    if line.is_empty() {
+        return Ok(Line::End);
     }
     if input.limit() == 0 && !line.ends_with(b"\n") {
         drop(line);
-        input.into_inner().skip_until(b'\n').ok()?;
-        return Some(Err("a line is longer than 64 MiB".to_owned()));
+        let mut input = input.into_inner();
+        when_ready(|| input.skip_until(b'\n'))?;
+        return Ok(Line::Unusable("a line is longer than 64 MiB".to_owned()));
     }
-    if line.starts_with(BYTE_ORDER_MARK) {
-        line.drain(..BYTE_ORDER_MARK.len());
-    }
-    let text = String::from_utf8(line);
-    Some(text.map_err(|error| format!("a line is not UTF-8: {error}")))
+    Ok(match String::from_utf8(line) {
+        Ok(text) if text.starts_with(BYTE_ORDER_MARK) => {
+            Line::Text(text.trim_start_matches(BYTE_ORDER_MARK).to_owned())
+        }
+        Ok(text) => Line::Text(text),
+        Err(error) => Line::Unusable(format!("a line is not UTF-8: {error}")),
+    })
 }
 
 /// Writes a line to stdout. Blocks while the pipe to the client is full, and fails if the client has closed stdout.
 pub(crate) fn write(mut line: String) -> io::Result<()> {
     line.push('\n');
-    // The line break flushes stdout.
-    io::stdout().lock().write_all(line.as_bytes())
+    WRITERS.fetch_add(1, SeqCst);
+    let mut output = WhenReady(io::stdout().lock());
+    let written = output.write_all(line.as_bytes());
+    let written = written.and_then(|()| output.flush());
+    WRITERS.fetch_sub(1, SeqCst);
+    written
+}
+
+/// Returns whether a thread writes a line or waits to write it.
+pub(crate) fn is_writing() -> bool {
+    WRITERS.load(SeqCst) > 0
+}
+
+/// Repeats an operation until its pipe is ready. On a blocking pipe, the operation itself waits.
+fn when_ready<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut pause = MIN_PAUSE;
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(pause),
+            done => return done,
+        }
+        pause = pause.saturating_mul(2).min(MAX_PAUSE);
+    }
+}
+
+/// Writes when the pipe is ready. If `write_all` failed instead, nobody would know how much of the line was sent.
+struct WhenReady<W>(W);
+
+impl<W: Write> Write for WhenReady<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        when_ready(|| self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        when_ready(|| self.0.flush())
+    }
 }

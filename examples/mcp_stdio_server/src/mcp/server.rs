@@ -8,11 +8,11 @@ use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::inbox;
+use super::inbox::{self, Work};
 use super::jobs::{Job, Jobs};
-use super::lines::{self, note};
+use super::lines::{self, Line, note};
 use super::lock;
 use super::message;
 use super::protocol::Session;
@@ -22,6 +22,8 @@ use super::tool::{Tool, Tools};
 /// send SIGTERM 2 s after they have closed the server's stdin, and SIGKILL 2 s later. On Windows, they kill the server
 /// after 2 s.
 const MAX_CALLS: Duration = Duration::from_millis(1500);
+/// The interval at which the end of the server checks whether lines are still being written.
+const STEP: Duration = Duration::from_millis(5);
 
 /// Runs tools for the client at the other end of stdin and stdout.
 pub(crate) struct Server {
@@ -39,8 +41,8 @@ pub(crate) struct Server {
 struct State {
     jobs: Jobs,
     is_stopping: bool,
-    /// True if stdout is closed, so that nobody reads the responses.
-    is_closed: bool,
+    /// The reason why stdin or stdout cannot be used any more.
+    failure: Option<String>,
 }
 
 impl Server {
@@ -54,22 +56,43 @@ impl Server {
         })
     }
 
-    /// Serves until stdin ends, stdout is closed, or [`Self::stop`] is called. Unless stdout is closed, calls under way
-    /// then get 1.5 s to finish. The caller should end the process afterwards, because threads may still wait for
-    /// input.
+    /// Serves until stdin ends, stdin or stdout fails, or [`Self::stop`] is called. Calls may then still be under way:
+    /// see [`Self::finish`].
     pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
         self.start_thread()?;
         let serves = |state: &mut State| !state.is_stopping;
         let stopping = self.changed.wait_while(lock(&self.state), serves);
-        let state = stopping.unwrap_or_else(PoisonError::into_inner);
-        let is_needed = |state: &mut State| state.jobs.is_busy() && !state.is_closed;
-        let _ended = self.changed.wait_timeout_while(state, MAX_CALLS, is_needed);
+        drop(stopping.unwrap_or_else(PoisonError::into_inner));
         Ok(())
+    }
+
+    /// Gives the calls under way 1.5 s to finish, and the client `timeout` to read the lines that are being written, so
+    /// that the last line is not cut. Fails if stdin or stdout has failed, without waiting for calls whose responses
+    /// nobody would read. The caller should end the process afterwards, because threads may still wait for input.
+    pub(crate) fn finish(&self, timeout: Duration) -> Result<(), String> {
+        let start = Instant::now();
+        let is_needed = |state: &mut State| state.jobs.is_busy() && state.failure.is_none();
+        let state = lock(&self.state);
+        let finished = self.changed.wait_timeout_while(state, MAX_CALLS, is_needed);
+        drop(finished.unwrap_or_else(PoisonError::into_inner));
+        while lines::is_writing() && lock(&self.state).failure.is_none() {
+            if start.elapsed() >= timeout {
+                return Err("the client has not read all responses".to_owned());
+            }
+            thread::sleep(STEP);
+        }
+        lock(&self.state).failure.take().map_or(Ok(()), Err)
     }
 
     pub(crate) fn stop(&self) {
         lock(&self.state).is_stopping = true;
         self.changed.notify_all();
+    }
+
+    /// Stops the server because it cannot go on. The first failure counts.
+    fn fail(&self, problem: String) {
+        lock(&self.state).failure.get_or_insert(problem);
+        self.stop();
     }
 
     fn start_thread(self: &Arc<Self>) -> io::Result<()> {
@@ -115,9 +138,10 @@ impl Server {
     /// Reads a line, and handles everything in it that needs no tool.
     fn read(&self, session: &mut Session) {
         let work = match lines::read(io::stdin().lock()) {
-            Some(Ok(text)) => inbox::take(session, &text, &self.tools),
-            Some(Err(problem)) => return self.write([message::unparsed(&problem)]),
-            None => return self.stop(),
+            Ok(Line::Text(text)) => inbox::take(session, &text, &self.tools),
+            Ok(Line::Unusable(problem)) => Work::unparsed(problem),
+            Ok(Line::End) => return self.stop(),
+            Err(error) => return self.fail(format!("cannot read stdin: {error}")),
         };
         if let Some(problem) = work.problem {
             note(problem);
@@ -153,9 +177,7 @@ impl Server {
     /// Writes lines. Stops the server if stdout is closed, because nobody would read the responses.
     fn write(&self, lines: impl IntoIterator<Item = String>) {
         if let Err(error) = lines.into_iter().try_for_each(lines::write) {
-            note(format_args!("cannot write to stdout: {error}"));
-            lock(&self.state).is_closed = true;
-            self.stop();
+            self.fail(format!("cannot write to stdout: {error}"));
         }
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use mcp::inbox::{Work, take};
 use mcp::jobs::Jobs;
-use mcp::lines::read;
+use mcp::lines::{Line, read};
 use mcp::message;
 use mcp::protocol::Session;
 use mcp::tool::Tools;
@@ -30,8 +30,12 @@ pub(crate) fn lines(mut input: &[u8]) {
         open: Vec::new(),
     };
     let mut session = Session::default();
-    while let Some(text) = read(&mut input) {
-        let Ok(text) = text else { continue };
+    loop {
+        let text = match read(&mut input).unwrap() {
+            Line::Text(text) => text,
+            Line::Unusable(_) => continue,
+            Line::End => break,
+        };
         host.expect(&text);
         let work = take(&mut session, &text, &host.tools);
         if is_too_deep(&text) {
@@ -193,7 +197,7 @@ pub(crate) fn tools() -> Tools {
         Tool::new("fetch", "Fetches.")
             .required("path", json!({"type": "string"}))
             .optional("method", methods)
-            .optional("body", json!({}))
+            .optional("body", json!({"type": "object"}))
             .run(|call| Ok(call.text("path").unwrap().into())),
         Tool::new("visit", "Sends the user to a page first.").run(move |call| match call.visit {
             Some(visit) => Ok(format!("{visit:?}").into()),

@@ -113,8 +113,16 @@ fn a_byte_order_mark_is_skipped() {
         let mut client = Client::demo();
         client.write_bytes(b"\xef\xbb\xbf");
         let mut client = client.begin(revision);
-        let said = client.text("echo", &json!({"text": "a"}));
-        assert_eq!(said, Ok("a".into()));
+        for before in [
+            "\u{feff}",
+            "\u{feff}\u{feff}",
+            "\u{feff}\n",
+            "\u{feff}\r\n\u{feff} ",
+        ] {
+            client.write_bytes(before.as_bytes());
+            let said = client.text("echo", &json!({"text": "\u{feff}a"}));
+            assert_eq!(said, Ok("\u{feff}a".into()));
+        }
     }
 }
 

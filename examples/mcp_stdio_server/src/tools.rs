@@ -12,6 +12,9 @@ pub(crate) fn all(api: &'static Api) -> Vec<Tool> {
     let path = json!({"type": "string", "description": "such as /user/repos?page=2"});
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
     let method = json!({"type": "string", "enum": methods, "default": "GET"});
+    // Some clients refuse a tool if an argument has no type, or if its type is a list of names.
+    let body =
+        json!({"type": "object", "additionalProperties": true, "description": "sent as JSON"});
     vec![
         Tool::new("list_repos", "Lists the connected user's repositories.")
             .optional("limit", limit)
@@ -41,7 +44,7 @@ pub(crate) fn all(api: &'static Api) -> Vec<Tool> {
         Tool::new("fetch", "Sends a request to the provider's API.")
             .required("path", path)
             .optional("method", method)
-            .optional("body", json!({"description": "sent as JSON"}))
+            .optional("body", body)
             .writes()
             .run(|call| {
                 let method = call.text("method").unwrap_or("GET");

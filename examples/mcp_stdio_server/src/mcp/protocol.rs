@@ -143,7 +143,8 @@ fn server_info() -> Value {
 }
 
 fn list(tools: &Tools, params: &Value, revision: Revision) -> Result<Value, Failure> {
-    if params.get("cursor").is_some() {
+    let cursor = member(params, "cursor");
+    if !cursor.is_null() && cursor != "" {
         let message = "unknown cursor: the list has one page";
         return Err(Failure::new(INVALID_PARAMS, message));
     }
@@ -165,7 +166,7 @@ fn call(tools: &Tools, mut params: Value, client: Client) -> Result<Invocation, 
     let tool = tools.iter().find(|tool| tool.name == name).cloned();
     let unknown = || Failure::new(INVALID_PARAMS, format!("unknown tool {name:?}"));
     let tool = tool.ok_or_else(unknown)?;
-    let arguments = object(arguments, "arguments")?;
+    let arguments = object(tool.fit(arguments), "arguments")?;
     let visit = match responses {
         Value::Null => None,
         responses => Some(page::visit(&object(responses, "inputResponses")?)),

@@ -4,6 +4,50 @@
 use serde_json::{Map, Value};
 
 use super::message::member;
+use super::scan::Scan;
+
+/// Returns the arguments of a call in the form that the schema describes, because models do not always use that form:
+/// they send `null` for what they leave out, and numbers, booleans, objects and arrays as strings. Changes only these
+/// two, and only where the schema has a type. [`check`] refuses the rest.
+pub(crate) fn fit(schema: &Value, sent: Value) -> Value {
+    match sent {
+        Value::String(text) => match parse(schema, &text) {
+            Some(value) => fit(schema, value),
+            None => Value::String(text),
+        },
+        Value::Object(members) => fit_members(schema, members),
+        Value::Array(items) => {
+            let schema = member(schema, "items");
+            items.into_iter().map(|item| fit(schema, item)).collect()
+        }
+        other => other,
+    }
+}
+
+/// Reads a string as JSON if the schema wants another type and the result has that type.
+fn parse(schema: &Value, text: &str) -> Option<Value> {
+    let expected = member(schema, "type").as_str()?;
+    if expected == "string" || Scan::of(text).check().is_err() {
+        return None;
+    }
+    let value = serde_json::from_str(text).ok()?;
+    has_type(&value, expected).then_some(value)
+}
+
+/// Removes members that are `null`, except for members that the schema does not mention but allows.
+fn fit_members(schema: &Value, mut members: Map<String, Value>) -> Value {
+    let is_closed = member(schema, "additionalProperties") == false;
+    let properties = member(schema, "properties");
+    members.retain(|name, value| {
+        let property = member(properties, name);
+        let is_absent = value.is_null() && (is_closed || !property.is_null());
+        if !is_absent {
+            *value = fit(property, value.take());
+        }
+        !is_absent
+    });
+    members.into()
+}
 
 /// Checks a value. The error is the first problem, in words that a model can act on. If `schema` is `null`, any value
 /// fits.

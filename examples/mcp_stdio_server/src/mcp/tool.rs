@@ -100,6 +100,11 @@ impl Tool {
         self
     }
 
+    /// Returns the arguments of a call in the form that the tool's schema describes, if that is possible.
+    pub(super) fn fit(&self, arguments: Value) -> Value {
+        schema::fit(&self.input, arguments)
+    }
+
     /// Checks the arguments, runs the tool and checks the result. A panic becomes a problem, after the panic hook has
     /// written its message to stderr.
     pub(super) fn call(&self, call: &Call) -> Outcome {
@@ -155,6 +160,7 @@ impl Call {
         }
     }
 
+    /// Returns an argument, or `None` if the client has left it out or has sent `null`.
     pub(crate) fn argument(&self, name: &str) -> Option<&Value> {
         self.arguments.get(name)
     }

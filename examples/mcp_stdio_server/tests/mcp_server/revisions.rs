@@ -23,8 +23,16 @@ fn every_revision_lists_and_calls() {
             .collect();
         let all = "list_repos get_user star fetch echo slow panic bare";
         assert_eq!(names.join(" "), all);
-        let mut schemas = tools.iter().map(|tool| &tool["inputSchema"]["type"]);
-        assert!(schemas.all(|kind| kind == "object"));
+        for tool in tools {
+            assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
+            assert!(tool["inputSchema"]["properties"].is_object(), "{tool}");
+            assert!(tool["inputSchema"]["required"].is_array(), "{tool}");
+            types(&tool["inputSchema"]);
+            types(
+                tool.get("outputSchema")
+                    .unwrap_or(&json!({"type": "object"})),
+            );
+        }
         let again = client.ask("tools/list", json!({}));
         assert_eq!(again["result"], listed["result"]);
         let text = "a\nb \u{2028} ü";
@@ -32,6 +40,14 @@ fn every_revision_lists_and_calls() {
         assert!(client.user().unwrap().contains("demo"));
         assert_eq!(client.close(), [] as [Value; 0]);
     }
+}
+
+/// Some hosts refuse a tool if a part of its schema has no type, or more than one.
+fn types(schema: &Value) {
+    assert!(schema["type"].is_string(), "{schema}");
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    let items = schema.get("items").into_iter();
+    properties.map(|(_, it)| it).chain(items).for_each(types);
 }
 
 #[test]
@@ -98,7 +114,38 @@ fn arguments_are_validated() {
         ("echo", json!({}), "\"text\" is missing"),
         ("echo", json!({"text": 1}), "must be a string"),
         ("echo", more, "\"more\" is not known"),
-        ("slow", json!({"ms": "10"}), "must be an integer"),
+        ("slow", json!({"ms": null}), "\"ms\" is missing"),
+        ("slow", json!({"ms": "ten"}), "must be an integer"),
+        ("slow", json!({"ms": ""}), "must be an integer"),
+        ("slow", json!({"ms": "1.5"}), "must be an integer"),
+        ("slow", json!({"ms": "+1"}), "must be an integer"),
+        ("slow", json!({"ms": "0x10"}), "must be an integer"),
+        ("slow", json!({"ms": "1 2"}), "must be an integer"),
+        ("slow", json!({"ms": "\"1\""}), "must be an integer"),
+        (
+            "slow",
+            json!({"ms": "18446744073709551616"}),
+            "must be an integer",
+        ),
+        ("slow", json!({"ms": true}), "must be an integer"),
+        ("slow", json!({"ms": "-1"}), "at least 0"),
+        ("list_repos", json!({"limit": "101"}), limits),
+        ("list_repos", json!({"limit": "null"}), "must be an integer"),
+        (
+            "fetch",
+            json!({"path": "/user", "body": 7}),
+            "must be an object",
+        ),
+        (
+            "fetch",
+            json!({"path": "/user", "body": "text"}),
+            "must be an object",
+        ),
+        (
+            "fetch",
+            json!({"path": "/user", "body": "[{}]"}),
+            "must be an object",
+        ),
         ("slow", json!({"ms": 1.5}), "must be an integer"),
         ("slow", json!({"ms": -1}), "at least 0"),
         ("list_repos", json!({"limit": 0}), limits),
@@ -117,8 +164,54 @@ fn arguments_are_validated() {
             };
             assert!(problem.contains(expected), "{revision}: {problem}");
         }
-        let slept = client.text("slow", &json!({"ms": 1.0}));
-        assert_eq!(slept, Ok("slept 1 ms".into()));
+        for ms in [
+            json!(1.0),
+            json!("1"),
+            json!(" 1\n"),
+            json!("1.0"),
+            json!("1e0"),
+        ] {
+            let slept = client.text("slow", &json!({"ms": ms}));
+            assert_eq!(slept, Ok("slept 1 ms".into()));
+        }
+        let said = client.text("echo", &json!({"text": "1"}));
+        assert_eq!(said, Ok("1".into()), "a string stays a string");
+    }
+}
+
+/// Some clients and models always send every field.
+#[test]
+fn null_is_absent() {
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        for cursor in [json!(null), json!("")] {
+            let listed = client.ask("tools/list", json!({"cursor": cursor}));
+            assert!(listed["result"]["tools"].is_array(), "{listed}");
+        }
+        let empty = json!({"path": "/user", "method": null, "body": null});
+        for (tool, arguments) in [
+            ("list_repos", json!({"limit": null})),
+            ("list_repos", json!({"limit": null, "more": null})),
+            ("list_repos", json!("{\"limit\": 1}")),
+            ("list_repos", json!(null)),
+            ("get_user", json!({"more": null})),
+            ("fetch", empty),
+        ] {
+            let mut params = json!({"name": tool, "arguments": arguments});
+            params["inputResponses"] = json!(null);
+            params["requestState"] = json!(null);
+            let response = client.ask("tools/call", params);
+            assert!(outcome(&response).is_ok(), "{response}");
+        }
+    }
+    let mut client = Client::of("2025-11-25");
+    for method in ["ping", "tools/list"] {
+        let response = client.ask(method, json!({"_meta": null}));
+        assert!(response["error"].is_null(), "{response}");
+        client.write(&format!(
+            r#"{{"jsonrpc":"2.0","id":9,"method":"{method}","params":null}}"#
+        ));
+        assert!(client.response()["error"].is_null());
     }
 }
 

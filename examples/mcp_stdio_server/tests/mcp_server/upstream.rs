@@ -98,6 +98,24 @@ fn the_tools_return_what_the_api_says() {
     assert_eq!(gateway.count("/v1/resolve"), 1);
 }
 
+/// Some hosts and models send an object as a string. A `null` inside the body is the API's.
+#[test]
+fn a_body_can_be_a_string_with_json() {
+    let (gateway, mut client) = connected();
+    let body = json!({"name": "7", "private": null, "nested": {"a": "1", "b": [null]}});
+    for sent in [
+        body.clone(),
+        json!(body.to_string()),
+        json!(format!(" {body:#}\n")),
+    ] {
+        let created = json!({"method": "POST", "path": "/user/repos", "body": sent});
+        assert!(client.text("fetch", &created).is_ok());
+        let received = gateway.requests().pop().unwrap().body;
+        let received: Value = serde_json::from_slice(&received).unwrap();
+        assert_eq!(received, body);
+    }
+}
+
 #[test]
 fn a_tool_writes() {
     let path = "/user/starred/octo%2Fcat/a%20b";

@@ -21,6 +21,9 @@ use crate::mcp::{Call, Page, Problem, Visit, lock};
 const MAX_WAIT: Duration = Duration::from_secs(45);
 /// A gateway forgets a connection request after 10 minutes.
 const MAX_REQUEST: Duration = Duration::from_secs(600);
+/// The time for which a failure of the gateway is kept, unless the gateway names another time in `Retry-After`. Calls
+/// that arrive in this time get the same failure, and send no further connection request.
+const KEPT: Duration = Duration::from_secs(10);
 /// The pause between polls. Some gateways allow a workspace only 60 token requests a minute, and a poll can send one.
 const INTERVAL: Duration = Duration::from_secs(3);
 /// The interval at which a waiting call checks for the end of the request and for its own cancellation.
@@ -38,7 +41,7 @@ pub(super) struct Connect {
     last: Mutex<Option<Arc<Request>>>,
 }
 
-/// A connection request. If sending it failed, `end` has the error from the start, and the page is never shown.
+/// A connection request. If sending it failed, `end` is set from the start, and the page is never shown.
 struct Request {
     connection_id: String,
     page: Page,
@@ -49,8 +52,16 @@ struct Request {
 struct State {
     /// The time at which the page was first shown.
     shown: Option<Instant>,
-    /// The time at which the request ended, and its outcome.
-    end: Option<(Instant, Result<(), String>)>,
+    end: Option<End>,
+}
+
+/// The end of a connection request.
+#[derive(Clone)]
+struct End {
+    at: Instant,
+    outcome: Result<(), String>,
+    /// The time for which the outcome also applies to calls that arrive after the end.
+    kept: Duration,
 }
 
 impl Connect {
@@ -119,18 +130,20 @@ impl Connect {
             && status().is_ok_and(|status| status == ConnectionStatus::Active)
     }
 
-    /// Returns the last request, or requests a new connection if the last request ended before `since`. Calls that
-    /// arrive while another call asks the gateway share its outcome.
+    /// Returns the last request, or requests a new connection if the last request ended before `since` and its outcome is
+    /// not kept. Calls that arrive while another call asks the gateway share its outcome.
     fn request(&self, reason: &NexusError, since: Instant) -> Arc<Request> {
         let _asking = lock(&self.asking);
         let last = lock(&self.last).clone();
-        let is_shared = |request: &Arc<Request>| request.outcome_before(since).is_none();
+        let is_shared =
+            |request: &Arc<Request>| request.is_kept() || request.outcome_before(since).is_none();
         if let Some(request) = last.filter(is_shared) {
             return request;
         }
         let request = self.ask(reason).unwrap_or_else(|problem| {
             let request = Request::new("", "", "");
-            request.end(Err(advice::not_asked(reason, &problem, &self.account)));
+            let text = advice::not_asked(reason, &problem, &self.account);
+            request.fail(&problem, &text);
             request
         });
         Arc::clone(lock(&self.last).insert(request))
@@ -186,8 +199,15 @@ impl Request {
 
     /// Returns the outcome if the request had ended before this moment.
     fn outcome_before(&self, moment: Instant) -> Option<Result<(), String>> {
-        let (at, outcome) = lock(&self.state).end.clone()?;
-        (at < moment).then_some(outcome)
+        let end = lock(&self.state).end.clone()?;
+        (end.at < moment).then_some(end.outcome)
+    }
+
+    /// Returns whether the request has failed so recently that the gateway should not be asked again.
+    fn is_kept(&self) -> bool {
+        let state = lock(&self.state);
+        let end = state.end.as_ref();
+        end.is_some_and(|end| end.at.elapsed() < end.kept)
     }
 
     /// Marks the page as shown, and returns whether this call sends the user to the page. Until the request has ended,
@@ -213,8 +233,8 @@ impl Request {
             }
             thread::sleep(STEP);
         }
-        let (_, outcome) = end().filter(|_| !call.is_cancelled())?;
-        Some(outcome)
+        let end = end().filter(|_| !call.is_cancelled())?;
+        Some(end.outcome)
     }
 
     /// Polls the gateway until the connection's status is final, a poll fails for good, or 10 minutes have passed. Then
@@ -222,16 +242,27 @@ impl Request {
     fn watch(&self, client: &NexusClient, listener: &ConsentListener, account: &Account) {
         let options = WaitOptions::default().interval(INTERVAL);
         let options = options.timeout(MAX_REQUEST).consent(listener);
-        self.end(match client.wait_for_active(&self.connection_id, options) {
+        let outcome = match client.wait_for_active(&self.connection_id, options) {
             Ok(ConnectionStatus::Active) => Ok(()),
             Ok(status) => Err(advice::not_active(&status, account)),
             Err(error) if error.kind() == ErrorKind::Timeout => Err(advice::too_late(account)),
-            Err(error) => Err(advice::explain(&error, account)),
-        });
+            Err(error) => return self.fail(&error, &advice::explain(&error, account)),
+        };
+        self.end(outcome, Duration::ZERO);
     }
 
-    fn end(&self, outcome: Result<(), String>) {
-        lock(&self.state).end = Some((Instant::now(), outcome));
+    /// Ends the request because the gateway has failed or refused it. `text` explains that to the model.
+    fn fail(&self, error: &NexusError, text: &str) {
+        let kept = error.retry_after().unwrap_or(KEPT);
+        let seconds = kept.as_secs();
+        let wait =
+            format!("This server waits {seconds} s after such a failure before it asks again.");
+        self.end(Err(format!("{text}\n{wait}")), kept);
+    }
+
+    fn end(&self, outcome: Result<(), String>, kept: Duration) {
+        let at = Instant::now();
+        lock(&self.state).end = Some(End { at, outcome, kept });
         self.page.finish();
     }
 }

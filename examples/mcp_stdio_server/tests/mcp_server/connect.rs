@@ -1,7 +1,7 @@
 //! Connecting the user from inside a call.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nexus_sdk::testing::{DevGateway, Fault};
 use nexus_sdk::ureq;
@@ -338,7 +338,6 @@ fn a_gateway_that_gives_no_page_is_not_hidden() {
     let unknown = json(404, r#"{"error": "provider_not_found"}"#);
     let ambiguous = json(409, r#"{"error": "provider_ambiguous"}"#);
     let gateway = gateway();
-    let mut client = start(&gateway).begin("2025-11-25");
     // (a response of the gateway, part of the text for the model, whether `nexus connect` could connect the user)
     for (fault, expected, could_connect) in [
         (missing, "missing_fields", true),
@@ -347,13 +346,55 @@ fn a_gateway_that_gives_no_page_is_not_hidden() {
         (unknown, "does not know the provider github", false),
         (ambiguous, "several providers named github", false),
     ] {
+        let mut client = start(&gateway).begin("2025-11-25");
         gateway.fail_next_at("/v1/request-connection", 1, fault);
         let problem = client.user().unwrap_err();
         assert!(problem.contains(expected), "{problem}");
         let advice = ["nexus connect", "check PROVIDER"].map(|it| problem.contains(it));
         assert_eq!(advice, [could_connect, !could_connect], "{problem}");
     }
-    page(&client.user().unwrap_err());
+}
+
+/// A refused request costs the gateway two more calls, and each tool call would repeat all three.
+#[test]
+fn a_refusal_is_kept_for_the_time_that_the_gateway_names() {
+    let limit = |value: &str| Fault::RetryAfter {
+        status: 429,
+        value: value.into(),
+    };
+    let paths = ["/v1/resolve", "/v1/providers", "/v1/request-connection"];
+    // (a response of the gateway, the seconds for which it is kept)
+    for (fault, kept) in [
+        (limit("1"), 1),
+        (limit("600"), 600),
+        (Fault::Status(429), 10),
+        (Fault::Status(500), 10),
+    ] {
+        let gateway = gateway();
+        let mut client = start_for("github", &gateway).begin("2025-11-25");
+        gateway.fail_next_at("/v1/request-connection", 1, fault);
+        let start = Instant::now();
+        let first = client.user().unwrap_err();
+        let expected = format!("waits {kept} s after such a failure");
+        assert!(first.contains(&expected), "{first}");
+        let mut calls = 1;
+        if kept > 1 {
+            for _ in 0..5 {
+                assert_eq!(client.user().unwrap_err(), first);
+            }
+            calls += 5;
+        } else {
+            // The page comes as soon as the time has passed, and no sooner.
+            while client.user().unwrap_err() == first {
+                calls += 1;
+                thread::sleep(Duration::from_millis(20));
+            }
+            calls += 1;
+            assert!(start.elapsed() >= Duration::from_secs(1));
+        }
+        let asked = if kept > 1 { 1 } else { 2 };
+        assert_eq!(paths.map(|path| gateway.count(path)), [calls, asked, asked]);
+    }
 }
 
 /// The gateway ignores the case of a provider's name, but not when it looks for a connection.

@@ -8,7 +8,10 @@
 
 use std::env;
 use std::error::Error;
-use std::io::{self, BufRead, Write};
+use std::io::ErrorKind::{Interrupted, WouldBlock};
+use std::io::{self, BufRead, Read, Write};
+use std::thread;
+use std::time::Duration;
 
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{FetchOptions, Fetcher, NexusClient, NexusClientOptions, Redirects, TokenCache};
@@ -17,6 +20,8 @@ use serde_json::{Value, json};
 /// From this revision on, each request names its revision in `_meta`, and there is no `initialize`.
 const MODERN: &str = "2026-07-28";
 const LEGACY: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+/// The longest line, in bytes. JSON can take a hundred times as much memory once it is parsed.
+const MAX_LINE: u64 = 1 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let sample = match env::var_os("NEXUS_GATEWAY_URL") {
@@ -32,20 +37,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => configured()?,
     };
     let fetcher = fetcher.hide_credential(true); // A model must not see the credential.
-    for line in io::stdin().lock().split(b'\n') {
-        let message: Value = serde_json::from_slice(&line?).unwrap_or_default();
-        // Notifications have no id. Only requests get a response.
-        let id = message.get("id").filter(|id| !id.is_null());
-        let (Some(id), Some(method)) = (id, message.get("method")) else {
-            continue;
-        };
-        let params = message.get("params").unwrap_or(&Value::Null);
-        let response = match respond(method.as_str().unwrap_or_default(), params, &fetcher) {
-            Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-            Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
-        };
-        io::stdout().write_all(format!("{response}\n").as_bytes())?;
+    loop {
+        let line = read_line()?;
+        if line.is_empty() {
+            break;
+        }
+        if let Some(response) = respond(&line, &fetcher) {
+            write_line(&response)?;
+        }
     }
+    // Dropping the client's last handle waits up to 5 s for a token refresh. A server with threads first calls
+    // `NexusClient::drain`, which also ends the wait of calls for a lock or a retry, and then joins its threads.
+    drop(fetcher);
     Ok(())
 }
 
@@ -57,7 +60,66 @@ fn configured() -> Result<Fetcher, Box<dyn Error>> {
     Ok(fetcher.base_url(variable("UPSTREAM_URL")?)?)
 }
 
-fn respond(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Value> {
+/// Reads a line, or the first part of a line that is too long. Returns an empty line at the end of the input.
+fn read_line() -> io::Result<Vec<u8>> {
+    let (mut input, mut line) = (io::stdin().lock().take(MAX_LINE), Vec::new());
+    when_ready(|| input.read_until(b'\n', &mut line))?;
+    if input.limit() == 0 && !line.ends_with(b"\n") {
+        when_ready(|| input.get_mut().skip_until(b'\n'))?;
+    }
+    Ok(line)
+}
+
+fn write_line(response: &Value) -> io::Result<()> {
+    let (line, mut output) = (format!("{response}\n"), io::stdout().lock());
+    let mut rest = line.as_bytes();
+    while !rest.is_empty() {
+        let written = when_ready(|| output.write(rest))?;
+        rest = rest.get(written..).unwrap_or_default();
+    }
+    when_ready(|| output.flush())
+}
+
+/// Repeats an operation until its pipe is ready. Some programs, such as wrappers in Node, pass non-blocking pipes on.
+fn when_ready<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match operation() {
+            Err(error) if matches!(error.kind(), WouldBlock | Interrupted) => {
+                thread::sleep(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Returns the response to a line. Blank lines, notifications and responses get no response.
+fn respond(line: &[u8], fetcher: &Fetcher) -> Option<Value> {
+    // Some programs on Windows write a byte order mark.
+    let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    if line.trim_ascii().is_empty() {
+        return None;
+    }
+    let Ok(message) = serde_json::from_slice::<Value>(line) else {
+        let problem = "a line is not JSON, or is longer than 1 MiB";
+        // Some clients do not report an error without an id.
+        let _ = writeln!(io::stderr(), "mcp_minimal: {problem}");
+        let error = json!({"code": -32700, "message": problem});
+        return Some(json!({"jsonrpc": "2.0", "id": null, "error": error}));
+    };
+    let id = message.get("id").filter(|id| !id.is_null())?;
+    let params = message.get("params").unwrap_or(&Value::Null);
+    let outcome = match message.get("method").and_then(Value::as_str) {
+        Some(method) => handle(method, params, fetcher),
+        None if message.get("result").is_some() || message.get("error").is_some() => return None,
+        None => Err(json!({"code": -32600, "message": "a request needs a method"})),
+    };
+    Some(match outcome {
+        Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
+        Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
+    })
+}
+
+fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Value> {
     let text = |pointer| params.pointer(pointer).and_then(Value::as_str);
     let modern = text("/_meta/io.modelcontextprotocol~1protocolVersion");
     if let Some(requested) = modern.filter(|requested| *requested != MODERN) {
@@ -104,8 +166,14 @@ fn respond(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Val
 
 /// Runs the tool. The model also reads the text of an error.
 fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String> {
-    let limit = limit.map_or(Some(30), Value::as_u64);
-    let limit = limit.ok_or("\"limit\" must be a non-negative integer")?;
+    // Models send `null` for what they leave out, and integers as strings or with a fraction of 0.
+    let limit = match limit.unwrap_or(&Value::Null) {
+        Value::Null => "30".to_owned(),
+        Value::String(text) => text.trim().to_owned(),
+        other => other.to_string(),
+    };
+    let limit: Result<u64, _> = limit.strip_suffix(".0").unwrap_or(&limit).parse();
+    let limit = limit.map_err(|_| "\"limit\" must be a non-negative integer")?;
     // Returns a redirect to the model instead of following it.
     let options = FetchOptions::default()
         .query("per_page", limit)

@@ -18,6 +18,10 @@ mod example;
 mod signals;
 
 use std::process::{Command, Stdio};
+#[cfg(target_os = "linux")]
+use std::{fs::File, io::Write as _};
+#[cfg(unix)]
+use std::{thread, time::Duration};
 
 use nexus_sdk::testing::DevGateway;
 use serde_json::{Value, json};
@@ -45,7 +49,7 @@ fn command() -> Command {
 
 #[test]
 fn it_can_be_read_in_one_go() {
-    assert!(SOURCE.lines().count() <= 120);
+    assert!(SOURCE.lines().count() < 200);
     let mut uses = SOURCE.lines().filter_map(|line| line.strip_prefix("use "));
     let known = ["std::", "nexus_sdk::", "serde_json::"];
     assert!(uses.all(|path| known.iter().any(|it| path.starts_with(it))));
@@ -61,9 +65,32 @@ fn all_revisions_list_and_call() {
         let repos: Value = serde_json::from_str(&repos).unwrap();
         assert_eq!(repos.as_array().unwrap().len(), 2);
         assert_eq!(repos[0]["name"], "hello-world");
-        let wrong = client.text("list_repos", &json!({"limit": "x"}));
-        let problem = wrong.unwrap_err();
-        assert!(problem.contains("non-negative integer"), "{problem}");
+        for limit in [json!(2.0), json!("2"), json!(" 2\n"), json!("2.0")] {
+            let repos = client.text("list_repos", &json!({"limit": limit}));
+            let repos: Value = serde_json::from_str(&repos.unwrap()).unwrap();
+            assert_eq!(repos.as_array().unwrap().len(), 2, "{limit}");
+        }
+        for arguments in [json!({"limit": null}), json!({}), json!(null)] {
+            assert!(client.text("list_repos", &arguments).is_ok());
+        }
+        for limit in [
+            json!("x"),
+            json!(""),
+            json!(-1),
+            json!("-1"),
+            json!(1.5),
+            json!([2]),
+            json!(true),
+        ] {
+            let wrong = client.text("list_repos", &json!({"limit": limit}));
+            let problem = wrong.unwrap_err();
+            assert!(problem.contains("non-negative integer"), "{problem}");
+        }
+        for cursor in [json!(null), json!("")] {
+            let listed = client.ask("tools/list", json!({"cursor": cursor}))["result"].take();
+            let limit = &listed["tools"][0]["inputSchema"]["properties"]["limit"];
+            assert_eq!(limit["type"], "integer");
+        }
         for (method, params, code) in [
             ("tools/call", json!({"name": "no_such"}), -32602),
             ("resources/list", json!({}), -32601),
@@ -80,12 +107,14 @@ fn all_revisions_list_and_call() {
 #[test]
 fn lines_that_are_no_request_get_no_response() {
     let mut client = Client::start(&mut command());
-    let lines: [&[u8]; 7] = [
+    let lines: [&[u8]; 9] = [
         b"",
-        b"hello",
+        b"\r",
+        b" \t",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbf\r",
         b"7",
         b"[]",
-        b"\xff",
         br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
         br#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
     ];
@@ -95,6 +124,88 @@ fn lines_that_are_no_request_get_no_response() {
     }
     client.ping();
     assert_eq!(client.close(), [] as [Value; 0]);
+}
+
+#[test]
+fn lines_that_cannot_be_parsed_get_an_error_without_an_id() {
+    let mut client = Client::start(&mut command());
+    let long = "x".repeat((1 << 20) + 1);
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "ping", "params": {"long": long}});
+    let not_json = ["hello", "{", "\u{feff}{", "\0", &long, &call.to_string()];
+    let not_json = not_json.map(str::as_bytes).into_iter();
+    for line in not_json.chain([&b"\xff\xfe{\0}\0"[..]]) {
+        client.write_bytes(line);
+        client.write_bytes(b"\n");
+        let response = client.response();
+        let found = (&response["id"], &response["error"]["code"]);
+        assert_eq!(found, (&Value::Null, &json!(-32700)));
+        client.ping();
+    }
+    client.write(r#"{"jsonrpc":"2.0","id":5}"#);
+    let response = client.response();
+    let found = (&response["id"], &response["error"]["code"]);
+    assert_eq!(found, (&json!(5), &json!(-32600)));
+    assert_eq!(client.close(), [] as [Value; 0]);
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    let mut client = Client::start(&mut command());
+    for _ in 0..2 {
+        client.write_bytes(b"\xef\xbb\xbf");
+        client.ping();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_line_takes_little_memory() {
+    let mut client = Client::start(&mut command());
+    client.write(&["[", &"[],".repeat(21 << 20), "[]]"].concat());
+    assert_eq!(client.response()["error"]["code"], -32700);
+    client.write(&["[", &r#"{"":{"":0}},"#.repeat((1 << 20) / 12 - 1), "0]"].concat());
+    client.ping();
+    let megabytes = client.peak_memory() >> 20;
+    assert!(megabytes < 160, "{megabytes} MiB");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_non_blocking_stdin_and_a_full_stdout_are_waited_for() {
+    let mut client = Client::start_non_blocking(&mut command());
+    let half = r#"{"jsonrpc":"2.0","id":"#;
+    for part in [half, "7,", r#""method":"ping"}"#, "\r\n"] {
+        client.write_bytes(part.as_bytes());
+        thread::sleep(Duration::from_millis(40));
+    }
+    assert_eq!(client.response()["id"], 7);
+    // The responses are longer than the buffer of a pipe, and the client reads them slowly.
+    let client = &mut client.begin("2025-11-25");
+    let ids: Vec<_> = (0..4000)
+        .map(|_| client.request("tools/list", json!({})))
+        .collect();
+    let found: Vec<_> = ids.iter().map(|_| client.response()).collect();
+    assert_eq!(client::ids(&found), ids);
+}
+
+/// The exit code of a server whose stdin or stdout has failed is not 0.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_stdin_that_cannot_be_read_and_a_full_disk_end_it() {
+    let folder = || Stdio::from(File::open("/").unwrap());
+    let full = || File::options().write(true).open("/dev/full").unwrap();
+    let line = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
+    let mut command = command();
+    let server = command.stderr(Stdio::piped());
+    let child = server.stdin(folder()).stdout(Stdio::piped()).spawn();
+    let unreadable = child.unwrap().wait_with_output().unwrap();
+    let mut child = server.stdin(Stdio::piped()).stdout(full()).spawn().unwrap();
+    writeln!(child.stdin.as_mut().unwrap(), "{line}").unwrap();
+    let unwritable = child.wait_with_output().unwrap();
+    for output in [unreadable, unwritable] {
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty());
+    }
 }
 
 #[test]

@@ -46,8 +46,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             write_line(&response)?;
         }
     }
-    // Dropping the client's last handle waits up to 5 s for a token refresh. A server with threads first calls
-    // `NexusClient::drain`, which also ends the wait of calls for a lock or a retry, and then joins its threads.
+    // Dropping the client's last handle waits up to 5 s for a token refresh. A server with threads calls
+    // `NexusClient::drain` before it joins them, so that no thread waits for a lock or a retry.
     drop(fetcher);
     Ok(())
 }

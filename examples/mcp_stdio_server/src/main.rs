@@ -90,8 +90,8 @@ fn run(account: Account, has_bench: bool) -> Result<(), String> {
     end(&server, &client)
 }
 
-/// Waits for token refreshes first and for calls afterwards, because calls may wait for refreshes: a call that gets its
-/// token can then finish, and a refresh that waits for a retry or a lock fails at once instead of holding up its calls.
+/// Waits for token refreshes first, and for calls afterwards. A call that needs the new token can then still finish, and
+/// no call waits for a lock that another process holds.
 fn end(server: &Server, client: &NexusClient) -> Result<(), String> {
     let start = Instant::now();
     let _ = client.drain(MAX_DRAIN);

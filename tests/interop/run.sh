@@ -116,6 +116,15 @@ ended_well() { [ -s "$MCP_STATUS" ] && ! grep -qv '^0$' "$MCP_STATUS"; }
 said_no_secret() { [ -s "$MCP_SAID" ] && ! grep -q "$secret" "$MCP_SAID"; }
 
 client 'Python 1.x' "$work/python-1/bin/python" "$here/python_1.py"
+# The servers again, below a wrapper, which makes their pipes non-blocking.
+for program in "$server" "$minimal"; do
+    through=$work/node/$(basename "$program")
+    printf '#!/bin/sh\nexec "%s" "%s" "%s" "$@"\n' "$node" "$work/node/wrapper.mjs" "$(realpath "$program")" >"$through"
+    chmod +x "$through"
+done
+MCP_SERVER=$work/node/$(basename "$server") MCP_MINIMAL=$work/node/$(basename "$minimal")
+client 'Python 1.x, through Node' "$work/python-1/bin/python" "$here/python_1.py"
+MCP_SERVER=$server MCP_MINIMAL=$minimal
 for mode in auto legacy 2026-07-28; do
     client "Python 2.x, $mode" "$work/python-2/bin/python" "$here/python_2.py" "$mode"
 done

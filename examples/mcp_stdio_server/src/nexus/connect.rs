@@ -255,9 +255,10 @@ impl Request {
     fn fail(&self, error: &NexusError, text: &str) {
         let kept = error.retry_after().unwrap_or(KEPT);
         let seconds = kept.as_secs();
-        let wait =
-            format!("This server waits {seconds} s after such a failure before it asks again.");
-        self.end(Err(format!("{text}\n{wait}")), kept);
+        let text = format!(
+            "{text}\nThis server waits {seconds} s after such a failure before it requests a connection again."
+        );
+        self.end(Err(text), kept);
     }
 
     fn end(&self, outcome: Result<(), String>, kept: Duration) {

@@ -22,10 +22,17 @@ use mcp::{Server, note};
 use nexus::{Account, Api};
 use settings::variable;
 
+/// The time that the calls under way get to finish when the server stops, not counting the time of token refreshes.
+/// Clients that use the Python or TypeScript SDK send SIGTERM 2 s after they have closed the server's stdin, and SIGKILL
+/// 2 s later. On Windows, they kill the server after 2 s.
+const MAX_CALLS: Duration = Duration::from_millis(1500);
+/// The longest wait for token refreshes before that. If a refresh is interrupted, the provider may revoke the user's
+/// grant.
+const MAX_DRAIN: Duration = Duration::from_millis(3500);
 /// The longest time from the end of the input to the end of the process.
 const MAX_END: Duration = Duration::from_secs(5);
-/// The longest wait for a token refresh before the calls get 1.5 s to finish. The sum is 5 s.
-const MAX_DRAIN: Duration = Duration::from_millis(3500);
+/// The interval at which the server looks for refreshes that calls have caused while it waits for these calls.
+const STEP: Duration = Duration::from_millis(50);
 
 const FLAGS: [&str; 4] = ["--demo", "--unconnected", "--form", "--bench"];
 const HELP: &str = "\
@@ -94,13 +101,20 @@ fn run(account: Account, has_bench: bool) -> Result<(), String> {
 /// no call waits for a lock that another process holds.
 fn end(server: &Server, client: &NexusClient) -> Result<(), String> {
     let start = Instant::now();
-    let _ = client.drain(MAX_DRAIN);
-    let finished = server.finish(MAX_END.saturating_sub(start.elapsed()));
-    // A call may have caused a refresh in the meantime. If it is interrupted, the provider may revoke the user's grant.
-    if !client.drain(MAX_END.saturating_sub(start.elapsed())) {
+    let left = |longest: Duration| longest.saturating_sub(start.elapsed());
+    let mut waited = Duration::ZERO;
+    while waited < MAX_CALLS {
+        let _ = client.drain(left(MAX_DRAIN));
+        if server.wait_for_calls(STEP) {
+            break;
+        }
+        waited = waited.saturating_add(STEP);
+    }
+    let closed = server.close(left(MAX_END));
+    if !client.drain(left(MAX_END)) {
         note("ended during a request to the gateway; the user may have to connect again");
     }
-    finished
+    closed
 }
 
 fn client(gateway_url: &str) -> Result<NexusClient, String> {

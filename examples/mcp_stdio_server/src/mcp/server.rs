@@ -18,11 +18,7 @@ use super::message;
 use super::protocol::Session;
 use super::tool::{Tool, Tools};
 
-/// The time that the calls under way get to finish when the server stops. Clients that use the Python or TypeScript SDK
-/// send SIGTERM 2 s after they have closed the server's stdin, and SIGKILL 2 s later. On Windows, they kill the server
-/// after 2 s.
-const MAX_CALLS: Duration = Duration::from_millis(1500);
-/// The interval at which the end of the server checks whether lines are still being written.
+/// The interval at which [`Server::close`] checks whether lines are still being written.
 const STEP: Duration = Duration::from_millis(5);
 
 /// Runs tools for the client at the other end of stdin and stdout.
@@ -56,8 +52,8 @@ impl Server {
         })
     }
 
-    /// Serves until stdin ends, stdin or stdout fails, or [`Self::stop`] is called. Calls may then still be under way:
-    /// see [`Self::finish`].
+    /// Serves until stdin ends, stdin or stdout fails, or [`Self::stop`] is called. Calls may then still be under way. The
+    /// caller waits for them with [`Self::wait_for_calls`], and then calls [`Self::close`].
     pub(crate) fn run(self: &Arc<Self>) -> io::Result<()> {
         self.start_thread()?;
         let serves = |state: &mut State| !state.is_stopping;
@@ -66,15 +62,21 @@ impl Server {
         Ok(())
     }
 
-    /// Gives the calls under way 1.5 s to finish, and the client `timeout` to read the lines that are being written, so
-    /// that the last line is not cut. Fails if stdin or stdout has failed, without waiting for calls whose responses
-    /// nobody would read. The caller should end the process afterwards, because threads may still wait for input.
-    pub(crate) fn finish(&self, timeout: Duration) -> Result<(), String> {
-        let start = Instant::now();
+    /// Waits until no call is under way, or until nobody would read its response. Returns false if that takes longer than
+    /// `timeout`.
+    pub(crate) fn wait_for_calls(&self, timeout: Duration) -> bool {
         let is_needed = |state: &mut State| state.jobs.is_busy() && state.failure.is_none();
         let state = lock(&self.state);
-        let finished = self.changed.wait_timeout_while(state, MAX_CALLS, is_needed);
-        drop(finished.unwrap_or_else(PoisonError::into_inner));
+        let waited = self.changed.wait_timeout_while(state, timeout, is_needed);
+        let (_state, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        !result.timed_out()
+    }
+
+    /// Waits until the lines that are being written have been written, so that the last line is not cut. Fails if that
+    /// takes longer than `timeout`, or if stdin or stdout has failed. The caller should end the process afterwards,
+    /// because threads may still wait for input.
+    pub(crate) fn close(&self, timeout: Duration) -> Result<(), String> {
+        let start = Instant::now();
         while lines::is_writing() && lock(&self.state).failure.is_none() {
             if start.elapsed() >= timeout {
                 return Err("the client has not read all responses".to_owned());

@@ -225,6 +225,18 @@ fn the_end_waits_for_a_refresh() {
     });
 }
 
+/// Shells and scripts send calls and close stdin at once.
+#[test]
+fn a_call_that_comes_with_the_end_gets_its_token() {
+    let gateway = DevGateway::builder().connection("it's mine", "github");
+    let gateway = gateway.start().unwrap();
+    gateway.fail_next_at("/v1/resolve", 1, Fault::Delay(Duration::from_secs(2)));
+    let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
+    client.call("get_user", &json!({}));
+    let rest = client.close();
+    assert!(outcome(&rest[0]).is_ok(), "{rest:?}");
+}
+
 /// The call would wait for its turn for 30 s.
 #[test]
 fn the_end_waits_for_no_turn() {

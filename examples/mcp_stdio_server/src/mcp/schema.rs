@@ -6,9 +6,9 @@ use serde_json::{Map, Value};
 use super::message::member;
 use super::scan::Scan;
 
-/// Returns the arguments of a call in the form that the schema describes, because models do not always use that form:
-/// they send `null` for what they leave out, and numbers, booleans, objects and arrays as strings. Changes only these
-/// two, and only where the schema has a type. [`check`] refuses the rest.
+/// Returns the arguments of a call in the form that the schema describes. Models and clients send `null` for what they
+/// leave out, and numbers, booleans, objects and arrays as strings. Everything else stays as it is, and [`check`] may
+/// refuse it.
 pub(crate) fn fit(schema: &Value, sent: Value) -> Value {
     match sent {
         Value::String(text) => match parse(schema, &text) {

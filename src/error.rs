@@ -2,6 +2,7 @@
 
 mod kind;
 pub(crate) mod meaning;
+mod origin;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +15,7 @@ use self::meaning::Next::{self, Final, Reconnect, Retry, Unclear};
 use crate::log::is_unsafe_to_show;
 
 pub use kind::ErrorKind;
+pub use origin::Origin;
 
 /// A `Result` whose error is a [`NexusError`] by default.
 ///
@@ -54,6 +56,8 @@ pub(crate) struct Inner {
     pub(crate) retry_after: Option<Duration>,
     pub(crate) next: Next,
     pub(crate) may_repeat: bool,
+    pub(crate) origin: Origin,
+    pub(crate) may_have_been_sent: bool,
     /// The status of the connection whose token was requested, if this error shows that status. Otherwise an empty
     /// string.
     pub(crate) connection: &'static str,
@@ -82,8 +86,10 @@ impl NexusError {
         let code = code.into();
         let status = code.strip_prefix("http_");
         let status = status.and_then(|status| status.parse().ok());
+        let kind = ErrorKind::of_code(&code);
+        let (origin, may_have_been_sent) = kind.usual_origin();
         Self(Arc::new(Inner {
-            kind: ErrorKind::of_code(&code),
+            kind,
             // A message may repeat text from a server.
             message: message.into().replace(is_unsafe_to_show, " "),
             source: None,
@@ -91,6 +97,8 @@ impl NexusError {
             retry_after: None,
             next: meaning::of(Asked::Resolve, status.unwrap_or_default(), &code, None).0,
             may_repeat: false,
+            origin,
+            may_have_been_sent,
             connection: "",
             code,
         }))
@@ -108,6 +116,39 @@ impl NexusError {
             "the credential from the gateway has no usable field `{field}`; let the user connect the provider again"
         );
         Self::new(ErrorKind::InvalidCredentials, message)
+    }
+
+    /// Creates the error of a status with which an API has refused a request. `retry_after` is from the API's header.
+    pub(crate) fn api(
+        status: u16,
+        message: impl Into<String>,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        let may_pass = matches!(status, 408 | 425 | 429 | 500..=599);
+        Self::new(ErrorKind::Api, message).with(|inner| {
+            inner.code = format!("http_{status}").into();
+            inner.status = Some(status);
+            inner.retry_after = retry_after;
+            inner.next = if may_pass { Retry } else { Unclear };
+        })
+    }
+
+    /// Creates the error of an API that refuses a credential with 401, although the gateway has confirmed the credential.
+    pub(crate) fn credential_refused(message: impl Into<String>) -> Self {
+        Self::with_code("credential_refused", message).with(|inner| inner.status = Some(401))
+    }
+
+    /// Marks the error as a failure of this program or machine, before the request was sent.
+    pub(crate) fn local(self) -> Self {
+        self.with(|inner| {
+            inner.origin = Origin::Local;
+            inner.may_have_been_sent = false;
+        })
+    }
+
+    /// Marks the error as one after which the server has at least one request of this call.
+    pub(crate) fn after_sending(self) -> Self {
+        self.with(|inner| inner.may_have_been_sent = true)
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -226,6 +267,39 @@ impl NexusError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// The place of the failure: this program, the gateway, or the API that a fetch is for.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, Origin, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let error = client.resolve_token("nobody", "github").unwrap_err();
+    /// assert_eq!(error.origin(), Origin::Gateway);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        self.0.origin
+    }
+
+    /// Returns whether the server at the error's [`origin`](Self::origin) may have received the request, or an earlier
+    /// request of the same call. False if the connection was never established (the name lookup, the connection, the TLS
+    /// handshake or the proxy failed), and if the error came before the request was sent. If in doubt, true.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    ///
+    /// // Nothing listens at this port.
+    /// let client = NexusClient::new(NexusClientOptions::new("http://127.0.0.1:1"))?;
+    /// assert!(!client.providers().unwrap_err().may_have_been_sent());
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    #[must_use]
+    pub fn may_have_been_sent(&self) -> bool {
+        self.0.may_have_been_sent
     }
 
     /// Returns whether only the user can fix this error, by connecting the provider. True if the connection

@@ -232,7 +232,7 @@ pub use connection::{
 };
 #[cfg(feature = "consent")]
 pub use consent::ConsentListener;
-pub use error::{ErrorKind, NexusError, Result};
+pub use error::{ErrorKind, NexusError, Origin, Result};
 pub use fetch::fetcher::Fetcher;
 pub use fetch::options::{FetchOptions, Redirects};
 pub use lock::RefreshLock;

@@ -18,7 +18,7 @@ use ureq::{Body, Proxy, RequestExt as _, Timeout};
 use self::body::read;
 use self::cookies::Agents;
 use self::proxies::Proxies;
-use crate::error::NexusError;
+use crate::error::{NexusError, Origin};
 use crate::log::Log;
 use crate::time::{Deadline, Now, Suspensions};
 use crate::url;
@@ -41,6 +41,14 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
+    fn server(&self) -> Origin {
+        if self.is_call {
+            Origin::Gateway
+        } else {
+            Origin::Api
+        }
+    }
+
     /// Returns whether the request may be sent again although the server may have received it. False for a request that
     /// may refresh a token, because a proxy may have cut the connection while the gateway is still refreshing.
     fn is_repeatable(&self) -> bool {
@@ -110,11 +118,16 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, NexusError> {
+        let server = request.server();
+        if deadline.left().is_none() {
+            return Err(failure::too_late(request.url, server));
+        }
         let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
         let max_age = self.max_age(request.may_refresh);
         let proxy = self.proxy(request.url)?;
         let mut outcome = self.run(request, proxy, deadline, max_age);
-        if may_repeat && outcome.as_ref().is_err_and(failure::is_disconnect) {
+        let is_cut = outcome.as_ref().is_err_and(failure::is_disconnect);
+        if may_repeat && is_cut {
             outcome = self.run(request, proxy, deadline, self.max_age(true));
         }
         // Threads that send requests share this flag. A write would slow the others down, so a set flag is not written again.
@@ -122,7 +135,16 @@ impl Transport {
             self.has_responded.store(true, Relaxed);
         }
         let response = outcome.and_then(|it| read(it, deadline, max_body, request.is_call));
-        response.map_err(|error| failure::describe(&error, request.url, request.is_repeatable()))
+        response.map_err(|error| {
+            let server = if request.is_call {
+                Origin::Gateway
+            } else {
+                Origin::Api
+            };
+            let error = failure::describe(&error, request.url, server, request.is_repeatable());
+            // The first of two attempts may have reached the server.
+            if is_cut { error.after_sending() } else { error }
+        })
     }
 
     /// Returns the proxy for requests to this URL.
@@ -204,9 +226,12 @@ impl Transport {
         let sent = self.agents.run(config.build());
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
-            ureq::Error::RequireHttpsOnly(_) => {
-                ureq::Error::Other(Box::new(failure::describe(&error, &url, false)))
-            }
+            ureq::Error::RequireHttpsOnly(_) => ureq::Error::Other(Box::new(failure::describe(
+                &error,
+                &url,
+                Origin::Api,
+                false,
+            ))),
             error => error,
         })
     }

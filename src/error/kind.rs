@@ -1,5 +1,7 @@
 //! The kinds of errors, and the codes.
 
+use super::Origin;
+
 /// A class of failure, to `match` on. [`NexusError::code`](super::NexusError::code) is more specific.
 ///
 /// # Codes
@@ -46,6 +48,7 @@
 /// | `invalid_user_context_token` | the user's own token is not valid | let the user sign in again |
 /// | `backend_auth_unavailable` | the gateway cannot authenticate the user at the moment | try again later |
 /// | `reason_too_long` | the reason for a revocation is over 512 characters | shorten it |
+/// | `credential_refused` | the API refuses the credential with 401, and the gateway has no other | let the user connect again |
 /// | `token_delete_failed`, `revoke_failed`, `decrypt_failed`, `invalid_token_format`, `internal_error` | the gateway itself failed | report the error to its operator |
 ///
 /// ```
@@ -90,6 +93,9 @@ pub enum ErrorKind {
     /// The gateway responded with an error. The code is the gateway's own, or a code that the SDK derives
     /// from the status, such as `http_503`.
     Gateway,
+    /// The API that a fetch is for responded with an error status, and the caller asked for that to be an error. The code
+    /// is `http_<status>`, or `credential_refused`.
+    Api,
 }
 
 const CODES: [(ErrorKind, &str); 12] = [
@@ -108,14 +114,30 @@ const CODES: [(ErrorKind, &str); 12] = [
 ];
 
 impl ErrorKind {
-    /// Returns the code of a kind, or `http_error` for a gateway's error until its own code is set.
+    /// Returns the code of a kind, or `http_error` for the error of a response until its own code is set.
     pub(super) fn code(self) -> &'static str {
         let found = CODES.iter().find(|(kind, _)| *kind == self);
         found.map_or("http_error", |(_, code)| code)
     }
 
     pub(super) fn of_code(code: &str) -> Self {
+        if code == "credential_refused" {
+            return Self::Api;
+        }
         let found = CODES.iter().find(|(_, own)| *own == code);
         found.map_or(Self::Gateway, |(kind, _)| *kind)
+    }
+
+    /// Returns the origin of most errors of a kind, and whether a request may have been sent before them.
+    pub(super) fn usual_origin(self) -> (Origin, bool) {
+        match self {
+            Self::InvalidInput
+            | Self::UnsupportedStrategy
+            | Self::HostNotAllowed
+            | Self::InsecureUrl
+            | Self::Aborted => (Origin::Local, false),
+            Self::BodyTooLarge | Self::TooManyRedirects | Self::Api => (Origin::Api, true),
+            _ => (Origin::Gateway, true),
+        }
     }
 }

@@ -62,6 +62,7 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
         "connection_not_found" | "invalid_connection_id" => (Final, "failed", ID),
         "connection_not_active" => (Final, "pending", WAITS),
         "attention_required" => (Reconnect, "attention", AGAIN),
+        "credential_refused" => (Reconnect, "", AGAIN),
         "connection_revoked" => (Reconnect, "revoked", AGAIN),
         "token_not_found" | "no_refresh_token" | "http_410" => (Reconnect, "failed", AGAIN),
         "token_expired" => (Retry, "pending", TRY_LATER),

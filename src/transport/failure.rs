@@ -9,12 +9,18 @@ use std::io::ErrorKind::{
 use ureq::http::Uri;
 use ureq::{Error, Timeout};
 
-use crate::error::{ErrorKind, NexusError};
+use crate::error::{ErrorKind, NexusError, Origin};
 use crate::url;
 
-/// Describes an error of ureq, showing only the origin of the URL. `is_repeatable` states whether another attempt is safe
-/// if the server has received the request. Another attempt is always safe if the server has received nothing.
-pub(super) fn describe(error: &Error, url: &Uri, is_repeatable: bool) -> NexusError {
+/// Describes an error of ureq, showing only the origin of the URL. `server` is the server that the request was for.
+/// `is_repeatable` states whether another attempt is safe if the server has received the request. Another attempt is
+/// always safe if the server has received nothing.
+pub(super) fn describe(
+    error: &Error,
+    url: &Uri,
+    server: Origin,
+    is_repeatable: bool,
+) -> NexusError {
     let kind = match error {
         Error::Timeout(_) => ErrorKind::Timeout,
         Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
@@ -23,10 +29,30 @@ pub(super) fn describe(error: &Error, url: &Uri, is_repeatable: bool) -> NexusEr
     };
     let (is_transient, what) = explain(error);
     let described = NexusError::new(kind, format!("{}: {what}", url::origin(url)));
+    let is_unsent = precedes_request(error);
+    let described = described.with(|inner| {
+        inner.origin = if is_unsendable(error) {
+            Origin::Local
+        } else {
+            server
+        };
+        inner.may_have_been_sent = !is_unsent;
+    });
     if !is_transient {
         return described.lasting();
     }
-    described.with(|inner| inner.may_repeat = is_repeatable || precedes_request(error))
+    described.with(|inner| inner.may_repeat = is_repeatable || is_unsent)
+}
+
+/// The error of a request that was not begun, because its deadline had passed.
+pub(super) fn too_late(url: &Uri, server: Origin) -> NexusError {
+    let what =
+        "no time was left to send the request; raise `timeout` if a server is known to be slow";
+    let message = format!("{}: {what}", url::origin(url));
+    NexusError::new(ErrorKind::Timeout, message).with(|inner| {
+        inner.origin = server;
+        inner.may_have_been_sent = false;
+    })
 }
 
 const NO_ADDRESS: &str = "the host name could not be looked up; check its spelling and the network";
@@ -48,16 +74,51 @@ fn is_lookup(error: &io::Error) -> bool {
     is_windows || text.starts_with("failed to lookup address information")
 }
 
-/// Returns whether the kind of the error alone shows that the request was not sent.
+/// Returns whether the error alone shows that the request was not sent.
 fn precedes_request(error: &Error) -> bool {
     match error {
         Error::HostNotFound | Error::ConnectionFailed | Error::ConnectProxyFailed(_) => true,
+        // ureq completes the TLS handshake while it connects, and later errors of TLS are I/O errors.
+        Error::Tls(_) => true,
+        #[cfg(feature = "rustls")]
+        Error::Rustls(_) => true,
+        #[cfg(feature = "native-tls")]
+        Error::NativeTls(_) => true,
         Error::Timeout(reason) => matches!(reason, Timeout::Resolve | Timeout::Connect),
         Error::Io(error) => {
-            is_lookup(error) || matches!(error.kind(), ConnectionRefused | AddrNotAvailable)
+            is_lookup(error)
+                || is_handshake(error)
+                || matches!(error.kind(), ConnectionRefused | AddrNotAvailable)
         }
+        error => is_unsendable(error),
+    }
+}
+
+/// Returns whether the SDK's own agent or ureq has refused to send the request.
+fn is_unsendable(error: &Error) -> bool {
+    match error {
+        Error::TlsRequired | Error::RequireHttpsOnly(_) => true,
+        Error::Protocol(problem) => is_too_long(&problem.to_string()),
         _ => false,
     }
+}
+
+/// The error of ureq's HTTP parser has no public type, so only its text tells that the request is too long.
+fn is_too_long(problem: &str) -> bool {
+    problem.starts_with("output too small")
+}
+
+/// Returns whether this is an error of rustls that occurs only during the handshake. ureq gives such an error and an error
+/// about a later record the same type, so only the text tells them apart.
+fn is_handshake(error: &io::Error) -> bool {
+    const PARTS: [&str; 4] = [
+        "invalid peer certificate",
+        "peer is incompatible",
+        "fatal alert: HandshakeFailure",
+        "fatal alert: ProtocolVersion",
+    ];
+    let text = error.to_string();
+    error.kind() == InvalidData && PARTS.iter().any(|part| text.contains(part))
 }
 
 /// Returns whether another attempt may succeed, and the message for the caller. Some of ureq's own messages contain
@@ -102,8 +163,7 @@ fn explain(error: &Error) -> (bool, String) {
         }
         Error::HostNotFound => NO_ADDRESS,
         Error::LargeResponseHeader(..) => "the response's header is too large",
-        // The error of ureq's HTTP parser has no public type, so only its text tells that the request is too large.
-        Error::Protocol(problem) if problem.to_string().starts_with("output too small") => {
+        Error::Protocol(problem) if is_too_long(&problem.to_string()) => {
             let what = "the request's URL and headers are too long; shorten them to 64 KiB in all";
             return (false, what.to_owned());
         }

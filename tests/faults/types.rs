@@ -9,8 +9,8 @@ use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::testing::{DevGateway, Fault, Provider};
 use nexus_sdk::{
     AgentSessionInput, CachedToken, ConnectionStatus, ConsentListener, ErrorKind, FetchOptions,
-    LogLevel, NexusClient, NexusClientOptions, Redirects, RequestConnectionInput, RetryPolicy,
-    RevokeOptions, TokenCache, WaitOptions,
+    LogLevel, NexusClient, NexusClientOptions, Origin, Redirects, RequestConnectionInput,
+    RetryPolicy, RevokeOptions, TokenCache, WaitOptions,
 };
 
 use crate::find_secrets::{KEY, SECRET, check_text};
@@ -60,6 +60,7 @@ fn see_options(seen: &mut Seen) {
     seen.see(&LogLevel::Debug);
     seen.see(&Redirects::Manual);
     seen.see(&ErrorKind::Timeout);
+    seen.see(&Origin::Local);
     seen.see(&ConnectionStatus::Active);
 }
 

@@ -171,10 +171,15 @@ impl NexusError {
         matches!(self.0.next, Reconnect | Final)
     }
 
-    /// Returns whether a wait for the connection goes on after this error. A final refusal, an invalid response, and a
-    /// lasting failure without a response end the wait.
-    pub(crate) fn may_pass(&self) -> bool {
-        self.is_retryable() || self.0.next == Unclear && self.0.status >= Some(300)
+    /// Returns whether this error ends a wait for a connection, once the gateway has responded to a poll. Only the gateway's
+    /// own final word does, and a lasting problem of this program.
+    pub(crate) fn ends_wait(&self) -> bool {
+        self.is_final() || self.0.origin == Origin::Local && !self.is_retryable()
+    }
+
+    /// Returns whether the network or TLS has failed in a way that is likely to last, so that there was no response.
+    pub(crate) fn is_lasting_failure(&self) -> bool {
+        self.0.kind == ErrorKind::RequestFailed && !self.is_retryable()
     }
 
     /// Returns the status of a connection, if this is the error of a request for the connection's token and shows the

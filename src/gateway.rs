@@ -251,7 +251,7 @@ pub(crate) fn with_id(path: &str, name: &str, id: &str) -> Result<String> {
 fn is_under_way(error: &NexusError, is_post: bool) -> bool {
     match error.status_code() {
         Some(502) => is_post && !error.code().starts_with("broker_"),
-        status => status == Some(504),
+        status => matches!(status, Some(504 | 524)),
     }
 }
 

@@ -262,8 +262,7 @@ impl NexusClientOptions {
     /// Sets whether calls keep using an expiring token while the gateway cannot provide a new token. Default `true`.
     ///
     /// The expiring token is used after every failure of the call to the gateway, unless the gateway has refused for
-    /// good. A refusal is final if its status is 401 or 410. It is also final if its status is another 4xx, except 429,
-    /// and the gateway has sent a code other than `token_expired`. A token is expiring during the cache's buffer, by
+    /// good, with a [final](crate::ErrorKind#codes) error. A token is expiring during the cache's buffer, by
     /// default the last 30 s of its lifetime. A token without a known expiry can be used for up to an hour after it was
     /// requested.
     ///

@@ -171,7 +171,8 @@ impl WaitOptions<'_> {
     }
 }
 
-/// Polls until the status is final or the time is up. `token` requests the connection's token. The error of
+/// Polls until the status is final or the time is up. Only the gateway's own word ends the wait: a response from somebody
+/// else, such as a captive portal, does not. A TLS failure ends the wait if there was no response before it. `token` requests the connection's token. The error of
 /// that request shows what `failed` means. `only_poll` is the deadline of the poll if the timeout is zero.
 pub(crate) fn until_final(
     mut options: WaitOptions<'_>,
@@ -185,9 +186,13 @@ pub(crate) fn until_final(
     } else {
         end
     };
+    let mut has_responded = false;
     loop {
         let mut at_least = Duration::ZERO;
-        let polled = match status(poll_end) {
+        let polled = status(poll_end);
+        let has_status = |error: &NexusError| error.status_code().is_some();
+        has_responded |= polled.as_ref().map_or_else(has_status, |_| true);
+        let polled = match polled {
             Ok(ConnectionStatus::Failed) => behind_failed(token(poll_end)),
             polled => polled,
         };
@@ -205,7 +210,7 @@ pub(crate) fn until_final(
                 }
                 format!("the last status was `{status}`; let the user consent, or wait longer")
             }
-            Err(error) if error.may_pass() => {
+            Err(error) if !error.ends_wait() && (has_responded || !error.is_lasting_failure()) => {
                 at_least = error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER);
                 format!("the last poll failed with {error}")
             }

@@ -10,9 +10,11 @@ use super::Origin;
 /// the codes that gateways are known to send, and another version of a gateway may send others. For a response without a
 /// code, the SDK sets `http_<status>` or `sessions_not_supported`.
 ///
-/// A code that is not in the table is final if its status is 4xx, except 429: a cached token is no longer
-/// used, and [`wait_for_active`](crate::NexusClient::wait_for_active) ends. `http_401` and `http_410` are final, too. Any
-/// other status without a code may come from a proxy or an old gateway, so a cached token stays in use, and a wait goes on.
+/// Only the gateway's own words are final: a code of the table with a 4xx status, except `token_expired` and any code with
+/// 429. After a final error, a cached token is no longer used, and
+/// [`wait_for_active`](crate::NexusClient::wait_for_active) ends. `http_401` and `http_410` are final too, unless the
+/// response is a web page. Any other code or status may come from a proxy, a firewall or an old gateway, so a cached token
+/// stays in use, and a wait goes on.
 ///
 /// | code | what it means | what to do |
 /// |---|---|---|

@@ -21,11 +21,21 @@ pub(crate) enum Next {
     Reconnect,
     /// The gateway has refused for good. A token that is still good is not used any more.
     Final,
-    /// The same call is likely to fail again, but a token that is still good is used until it expires. A wait goes on
-    /// if the error is about a response with an error status. The error may come from a proxy in front of the gateway,
-    /// or from the broker behind it.
+    /// The same call is likely to fail again, but a token that is still good is used until it expires, and a wait goes on.
+    /// The error may come from a proxy in front of the gateway, or from the broker behind it.
     Unclear,
 }
+
+/// The codes of gateways and brokers that [`of`] does not list by name, separated by spaces.
+const OTHER_CODES: &str = "access_token_unavailable agent_inactive agent_not_found backend_auth_unavailable \
+    broker_error broker_invalid_response broker_unexpected_status credentials_rejected decrypt_failed internal_error invalid_agent_id \
+    invalid_base_url invalid_json invalid_scope invalid_state invalid_token_format invalid_ttl \
+    invalid_user_context_token missing_agent_id missing_connection_selector missing_credential missing_fields \
+    missing_scopes provider_ambiguous provider_mismatch provider_not_found provider_not_validatable reason_too_long \
+    return_url_not_allowed revoke_failed saml_not_refreshable schema_not_found scope_not_allowed scope_not_granted \
+    scope_not_permitted_for_agent session_not_found static_token token_delete_failed \
+    unsupported_agent_session_provider unsupported_auth_type upstream_error user_not_authorized_for_scope \
+    validation_unreachable";
 
 const AGAIN: &str = "let the user connect the provider again";
 const CONNECT: &str = "let the user connect the provider, and check the case of its name";
@@ -39,21 +49,27 @@ const KEYS: &str = "the gateway and its broker have different keys; ask the oper
 const URL: &str = "check that gateway_url is the gateway's own address, and that the gateway is version 0.3 or later";
 const MOVED: &str =
     "redirects are not followed; set gateway_url to the base URL that this redirect leads to";
+const LIMIT: &str =
+    "wait for the time in retry_after before you try again, or set RetryPolicy::retry_on_429";
+const BROKER: &str = "the broker behind the gateway, or its database, may be down for a moment, so try again later; if it \
+    lasts, tell the operator";
+const AWAY: &str = "the gateway may be down for a moment, so try again later";
 const RETURN_URL: &str = "the gateway may not allow this return_url; ask its operator to allow it";
 
 /// The caller's next step, the status of a connection whose token call fails in this way (empty if the error does not show
 /// it), and the advice to append to the message.
 pub(crate) type Meaning = (Next, &'static str, &'static str);
 
-/// Returns the meaning of an error response. `code` is the gateway's code, `http_<status>` if the gateway sent none, or
-/// a code of the SDK with the status 0. `broker` is the status of the broker behind the gateway, if the error states
-/// it.
+/// Returns the meaning of an error response. `code` is the gateway's code, `http_<status>` if the gateway sent none,
+/// empty for a web page, or a code of the SDK with the status 0. `broker` is the status of the broker behind the gateway,
+/// if the error states it.
 ///
-/// The last rows are the rule for all other errors: a 4xx status with a code is the gateway's own word, and final. A bare
-/// status may come from a proxy, or from an old gateway for a connection that waits for consent.
+/// The last rows are the rule for all other errors: a 4xx status is final only with a code of the gateway's own. A bare
+/// status, a web page or another code may come from a proxy or a firewall, and a bare status also from an old gateway for
+/// a connection that waits for consent.
 pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> Meaning {
     match code {
-        _ if status == 429 || broker == Some(429) => (Retry, "", ""),
+        _ if status == 429 || broker == Some(429) => (Retry, "", LIMIT),
         "broker_error" if matches!(broker, Some(401 | 403)) => (Unclear, "", KEYS),
         "broker_error" if (asked, broker) == (Connection, Some(400)) => (Unclear, "", RETURN_URL),
         // The broker has refused, so a retry would not help.
@@ -69,17 +85,23 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
         "upstream_error" if asked == Refresh => (Unclear, "", TOKEN),
         "invalid_api_key" => (Final, "", KEYS),
         "unauthorized" | "http_401" => (Final, "", KEY),
-        "http_404" => (Unclear, "pending", URL),
-        "timeout" | "request_failed" | "broker_unavailable" => (Retry, "", ""),
-        _ if matches!(status, 502..=504) => (Retry, "", ""),
+        "timeout" | "request_failed" => (Retry, "", ""),
+        "broker_unavailable" => (Retry, "", BROKER),
+        "broker_error" if matches!(status, 502..=504) => (Retry, "", BROKER),
+        _ if matches!(status, 408 | 425 | 502..=504 | 520..=527 | 530) => (Retry, "", AWAY),
         _ if matches!(status, 300..=399) => (Unclear, "", MOVED),
         _ if !matches!(status, 400..=499) => (Unclear, "", ""),
-        _ if code.starts_with("http_") => (Unclear, "pending", ""),
-        _ => (Final, "", ""),
+        _ if is_other_code(code) => (Final, "", ""),
+        _ if status == 404 => (Unclear, "pending", URL),
+        _ => (Unclear, "pending", ""),
     }
 }
 
-/// Returns whether the code alone, without its status, has a meaning other than `Unclear`.
+fn is_other_code(code: &str) -> bool {
+    OTHER_CODES.split(' ').any(|own| own == code)
+}
+
+/// Returns whether this is a code of gateways.
 pub(crate) fn is_known(code: &str) -> bool {
-    of(Resolve, 0, code, None).0 != Unclear
+    is_other_code(code) || of(Resolve, 0, code, None).0 != Unclear
 }

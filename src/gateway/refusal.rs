@@ -1,6 +1,7 @@
 //! Turns the error responses of all gateway versions into errors with advice.
 
 use serde_json::Value;
+use ureq::http::header::CONTENT_TYPE;
 
 use crate::error::meaning::{self, Asked};
 use crate::error::{ErrorKind, NexusError};
@@ -36,7 +37,8 @@ pub(crate) fn of(
     let code = code.unwrap_or_else(|| format!("http_{status}"));
     // A broker whose own error is relayed has refused the request.
     let broker = broker_status.or(relayed.as_ref().map(|_| 422));
-    let (next, connection, advice) = meaning::of(asked, status, &code, broker);
+    let told = if is_page(response) { "" } else { &code };
+    let (next, connection, advice) = meaning::of(asked, status, told, broker);
     // A redirect's text may repeat the address, with its query.
     let message = relayed.or(message).filter(|_| status >= 400);
     let message = message.unwrap_or_else(|| body_of(status, response.body()));
@@ -99,6 +101,13 @@ fn said(fields: &Object, field: &str) -> Option<String> {
 
 fn is_blank(text: &str) -> bool {
     text.chars().all(|c| c.is_whitespace() || c.is_control())
+}
+
+/// Returns whether the body is a web page, which comes from a proxy, a firewall or a captive portal, but no gateway.
+fn is_page(response: &Response) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE);
+    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
+        || response.body().trim_ascii_start().starts_with(b"<")
 }
 
 /// Returns the body, or a description of a redirect, of a blank body, or of a body that starts like a JSON object or

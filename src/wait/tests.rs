@@ -61,18 +61,20 @@ fn failed_is_asked_about() {
         (410, "connection_revoked", "revoked", "revoked"),
         (404, "connection_not_found", "failed", "failed"),
         (400, "invalid_connection_id", "failed", "failed"),
-        // The gateway's own word, even if no table has the code.
-        (403, "forbidden", "forbidden", ""),
+        // The gateway's own word.
+        (403, "invalid_api_key", "invalid_api_key", ""),
+        // The word of a firewall.
+        (403, "forbidden", "active", "pending active"),
         (502, "broker_unavailable", "active", "active"),
         // A bare status. A gateway of version 0.2 says 403 of a connection that waits for consent.
         (403, "http_403", "active", "pending active"),
         (404, "http_404", "active", "pending active"),
         (410, "http_410", "failed", "failed"),
         (500, "http_500", "active", "active"),
-        // A response that cannot be used.
-        (200, "invalid_response", "invalid_response", ""),
-        // A failure without a response, such as a TLS certificate that is not trusted.
-        (0, "request_failed", "request_failed", ""),
+        // A response that cannot be used, such as a captive portal's page.
+        (200, "invalid_response", "active", "active"),
+        // A failure without a response, such as a TLS certificate that is not trusted, after a poll that worked.
+        (0, "request_failed", "active", "active"),
     ];
     for (status, code, outcome, shown) in table {
         let found = wait(&Err(refused(status, code)));
@@ -97,6 +99,32 @@ fn a_pause_is_at_least_what_the_gateway_asks_for() {
     };
     let active = until_final(options(), soon(), status, |_| Ok(()));
     assert!(active.unwrap() == "active" && begun.elapsed() >= longer * 2);
+}
+
+/// A certificate that is not trusted at first is a mistake in the configuration. Later, it may be a captive portal's.
+#[test]
+fn a_lasting_failure_ends_a_wait_only_before_the_first_response() {
+    let untrusted = || Err(refused(0, "request_failed"));
+    let down = || Err(refused(503, "http_503"));
+    let local = || Err(NexusError::invalid_input("connection_id", "is blank"));
+    let active = || Ok(ConnectionStatus::Active);
+    let pending = || Ok(ConnectionStatus::Pending);
+    let table = [
+        (vec![untrusted(), active()], "request_failed"),
+        (vec![down(), untrusted(), active()], "active"),
+        (
+            vec![pending(), untrusted(), untrusted(), active()],
+            "active",
+        ),
+        (vec![pending(), local(), active()], "invalid_input"),
+    ];
+    for (number, (polls, expected)) in table.into_iter().enumerate() {
+        let polls = RefCell::new(polls.into_iter());
+        let status = |_| polls.borrow_mut().next().unwrap();
+        let ended = until_final(options(), soon(), status, |_| Ok(()));
+        let ended = ended.map_or_else(|error| error.code().to_owned(), |status| status.to_string());
+        assert_eq!(ended, expected, "row {number}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use crate::support::{Reply, Server, bytes, client, json, options, retrying, text, visit};
+use crate::support::{Reply, Server, bytes, client, json, options, reply, retrying, text, visit};
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{ConnectionStatus, NexusClient, RequestConnectionInput, WaitOptions};
 use serde_json::json;
@@ -11,6 +11,8 @@ use serde_json::json;
 pub(crate) fn status(name: &str) -> Reply {
     json(200, &json!({ "status": name }))
 }
+
+const HTML: [(&str, &str); 1] = [("Content-Type", "text/html; charset=utf-8")];
 
 fn soon() -> WaitOptions<'static> {
     WaitOptions::default().interval(Duration::ZERO)
@@ -58,6 +60,16 @@ fn passing_failures_of_the_gateway_do_not_end_a_wait() {
         text(500, ""),
         text(429, "Too Many Requests"),
         bytes("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
+        // Not the gateway's words: a captive portal, a maintenance page, a firewall.
+        reply(200, &HTML, "<html>Sign in</html>"),
+        reply(401, &HTML, "<html>Sign in</html>"),
+        reply(410, &HTML, "<html>Gone</html>"),
+        text(200, ""),
+        text(200, "no JSON"),
+        text(204, ""),
+        json(200, &json!({})),
+        json(403, &json!({"error": "forbidden", "message": "no"})),
+        json(401, &json!({"error": "Unauthorized"})),
     ];
     for failure in failures {
         for retries in [0, 1] {
@@ -79,13 +91,12 @@ fn passing_failures_of_the_gateway_do_not_end_a_wait() {
 
 #[test]
 fn a_refusal_ends_a_wait() {
-    let body = json!({"error": "no_such_thing", "message": "no"});
+    let own = |code: &str| json!({"error": code, "message": "no"});
     let refusals = [
-        (json(400, &body), "no_such_thing"),
-        (json(403, &body), "no_such_thing"),
+        (json(400, &own("missing_fields")), "missing_fields"),
+        (json(403, &own("invalid_api_key")), "invalid_api_key"),
         (text(401, "no"), "http_401"),
         (text(410, "no"), "http_410"),
-        (text(200, "no JSON"), "invalid_response"),
     ];
     for (refusal, code) in refusals {
         let gateway = Server::play(vec![status("pending"), refusal, status("active")]);

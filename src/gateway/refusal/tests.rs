@@ -37,6 +37,9 @@ fn without(status: u16, text: &str) -> String {
 }
 
 const NO_BODY: &str = "no body";
+const LATER: &str = "; the gateway may be down for a moment, so try again later";
+const BROKER: &str = "; the broker behind the gateway, or its database, may be down for a moment, so try again later; \
+    if it lasts, tell the operator";
 const UNUSABLE: &str = "JSON without a usable message";
 
 #[test]
@@ -49,21 +52,22 @@ fn every_form_of_an_error_body() {
             "attention_required", "consent; let the user connect the provider again"),
         ("3", 400, r#"{"code":"missing_fields","message":"user_id"}"#, "missing_fields", "user_id"),
         ("4", 500, "", "http_500", &without(500, NO_BODY)),
-        ("4, blank", 504, " \r\n", "http_504", &without(504, NO_BODY)),
-        ("5", 429, "Too Many Requests\n", "http_429", "Too Many Requests"),
+        ("4, blank", 504, " \r\n", "http_504", &(without(504, NO_BODY) + LATER)),
+        ("5", 429, "Too Many Requests\n", "http_429",
+            "Too Many Requests; wait for the time in retry_after before you try again, or set RetryPolicy::retry_on_429"),
         ("6", 404, "404 page not found",
             "http_404", "404 page not found; check that gateway_url is the gateway's own address, and that the gateway is version 0.3 or later"),
-        ("7", 502, r#"{"error":"failed to reach broker"}"#, "http_502", "failed to reach broker"),
+        ("7", 502, r#"{"error":"failed to reach broker"}"#, "http_502", &("failed to reach broker".to_owned() + LATER)),
         ("8", 502, r#"{"error":"broker_error","message":"{\"error\":\"bad_key\",\"message\":\"key refused\"}"}"#,
             "broker_error", "bad_key: key refused"),
         ("8, error", 502, r#"{"error":"broker_error","message":"{\"error\":\"bad_key\"}"}"#, "broker_error", "bad_key"),
-        ("8, cut off", 502, r#"{"error":"broker_error","message":"{\"error\":"}"#, "broker_error", r#"{"error":"#),
+        ("8, cut off", 502, r#"{"error":"broker_error","message":"{\"error\":"}"#, "broker_error", &(r#"{"error":"#.to_owned() + BROKER)),
         ("9, list", 500, r#"["a"]"#, "http_500", &without(500, UNUSABLE)),
         ("9, string", 500, r#""broken""#, "http_500", r#""broken""#),
         ("9, nested", 403, r#"{"error":{"code":"denied","message":"not you"}}"#, "denied", "not you"),
         ("9, nested in part", 403, r#"{"error":{"message":"not you"}}"#, "http_403", "not you"),
         ("no text", 400, "{}", "http_400", &without(400, UNUSABLE)),
-        ("a code alone", 404, r#"{"error":"not_found"}"#, "not_found", &without(404, UNUSABLE)),
+        ("a code alone", 403, r#"{"error":"not_found"}"#, "not_found", &without(403, UNUSABLE)),
         ("empty", 400, r#"{"error":"","code":"","message":"","detail":"d"}"#, "http_400", "d"),
         ("a number", 400, r#"{"error":400,"message":"m"}"#, "http_400", "m"),
         ("prose and a code", 400, r#"{"error":"so it is","code":"c"}"#, "c", "so it is"),
@@ -85,17 +89,31 @@ fn what_may_succeed_later() {
     let broker =
         |status: &str| format!(r#"{{"error":"broker_error","message":"m","status":{status}}}"#);
     for status in 400..600 {
-        let again = matches!(status, 429 | 502 | 503 | 504);
+        let again = matches!(status, 408 | 425 | 429 | 502..=504 | 520..=527 | 530);
         assert_eq!(error_of(status, "x").is_retryable(), again, "{status}");
+        let flags = |body: &str| {
+            let error = error_to(Asked::Resolve, status, body);
+            (
+                error.is_retryable(),
+                error.is_final(),
+                error.needs_reconnect(),
+            )
+        };
         // A proxy may have responded, so few statuses say that the connection has ended.
-        let bare = error_to(Asked::Resolve, status, "");
-        let found = (bare.is_retryable(), bare.is_final(), bare.needs_reconnect());
-        let expected = (again, matches!(status, 401 | 410), status == 410);
-        assert_eq!(found, expected, "{status}");
-        let coded = error_to(Asked::Resolve, status, r#"{"error":"no_such_code"}"#);
-        let is_final = status < 500 && status != 429;
-        assert_eq!(coded.is_final(), is_final, "{status}");
-        assert!(!error_of(status, broker("404")).is_retryable() || status == 429);
+        let bare = (again, matches!(status, 401 | 410), status == 410);
+        assert_eq!(flags(""), bare, "{status}");
+        // The words of a firewall or a framework say nothing about the connection.
+        for foreign in [
+            r#"{"error":"Forbidden"}"#,
+            "<html>no</html>",
+            "\r\n <!DOCTYPE html>",
+        ] {
+            assert_eq!(flags(foreign), (again, false, false), "{status}: {foreign}");
+        }
+        let own = flags(r#"{"error":"provider_mismatch"}"#);
+        let is_final = !again && status < 500;
+        assert_eq!(own, (again, is_final, false), "{status}");
+        assert!(!error_of(status, broker("404")).is_retryable() || (again && status < 500));
     }
     for status in ["400", "499"] {
         assert!(!error_of(502, broker(status)).is_retryable(), "{status}");
@@ -206,7 +224,7 @@ fn redirects_of_the_gateway() {
         );
         assert_eq!(error.message(), expected);
         assert_eq!(error.code(), format!("http_{status}"));
-        assert!(!error.is_retryable() && error.may_pass());
+        assert!(!error.is_retryable() && !error.ends_wait());
     }
 }
 
@@ -222,14 +240,14 @@ fn the_meaning_of_each_error() {
     const AGAIN: &str = "connect the provider again";
     const KEY: &str = "check that api_key is correct";
     const KEYS: &str = "have different keys";
-    const SAID: &str = "It is so.";
+    const SAID: &str = "It is so";
     let broker = |status| format!(r#"{{"error":"broker_error","message":"m","status":{status}}}"#);
     let [refused, forbidden, limited] = [400, 403, 429].map(broker);
     let wrapped = r#"{"error":"broker_error","message":"{\"error\":\"credentials_rejected\",\"message\":\"401\"}"}"#;
     let limit = r#"{"error":"broker_unavailable","message":"m","status":429}"#;
     let grpc = r#"{"code":5,"message":"Not Found"}"#;
     #[rustfmt::skip]
-    let table: [(Asked, u16, &str, Next, &str); 31] = [
+    let table: [(Asked, u16, &str, Next, &str); 36] = [
         (Resolve, 404, "connection_not_found", Reconnect, CASE),
         (Other, 404, "connection_not_found", Final, ID),
         (Other, 400, "connection_not_active", Final, CONSENT),
@@ -258,8 +276,13 @@ fn the_meaning_of_each_error() {
         (Resolve, 404, "", Unclear, "version 0.3 or later"),
         (Resolve, 404, grpc, Unclear, "Not Found; check that gateway_url"),
         (Resolve, 403, "<h1>Forbidden</h1>", Unclear, "Forbidden"),
-        // A code is the gateway's own, even if no table has it.
-        (Resolve, 404, "not_found", Final, SAID),
+        (Resolve, 401, "<h1>Sign in</h1>", Unclear, "Sign in"),
+        (Resolve, 410, "<h1>Gone</h1>", Unclear, "Gone"),
+        // A code that no table has is not the gateway's.
+        (Resolve, 404, "not_found", Unclear, "version 0.3 or later"),
+        (Resolve, 403, "forbidden", Unclear, SAID),
+        (Resolve, 401, "Unauthorized", Unclear, SAID),
+        (Resolve, 410, "gone", Unclear, SAID),
         (Resolve, 500, "some_code", Unclear, SAID),
         // Some servers repeat the status in the body.
         (Resolve, 401, r#"{"status":401}"#, Final, KEY),
@@ -326,6 +349,8 @@ fn the_codes_of_the_table_are_documented() {
             };
             let reconnects = rest.contains("| let the user connect");
             assert_eq!(error.needs_reconnect(), reconnects, "{code}");
+            let is_bare = code.starts_with("http_");
+            assert!(is_bare || meaning::is_known(code), "{code}: not the gateway's word");
             codes.push(code);
         }
     }

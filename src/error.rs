@@ -3,6 +3,7 @@
 mod kind;
 pub(crate) mod meaning;
 mod origin;
+mod subject;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::log::is_unsafe_to_show;
 
 pub use kind::ErrorKind;
 pub use origin::Origin;
+pub(crate) use subject::Subject;
 
 /// A `Result` whose error is a [`NexusError`] by default.
 ///
@@ -58,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) may_repeat: bool,
     pub(crate) origin: Origin,
     pub(crate) may_have_been_sent: bool,
+    /// True once the message names the subject of the call.
+    is_named: bool,
     /// The status of the connection whose token was requested, if this error shows that status. Otherwise an empty
     /// string.
     pub(crate) connection: &'static str,
@@ -99,6 +103,7 @@ impl NexusError {
             may_repeat: false,
             origin,
             may_have_been_sent,
+            is_named: false,
             connection: "",
             code,
         }))
@@ -146,9 +151,35 @@ impl NexusError {
         })
     }
 
+    /// Marks the error as one about a response of the API.
+    pub(crate) fn of_api(self) -> Self {
+        self.with(|inner| (inner.origin, inner.may_have_been_sent) = (Origin::Api, true))
+    }
+
     /// Marks the error as one after which the server has at least one request of this call.
     pub(crate) fn after_sending(self) -> Self {
         self.with(|inner| inner.may_have_been_sent = true)
+    }
+
+    /// Names the subject of the call in the message, unless the message names one already.
+    pub(crate) fn about(self, subject: &Subject) -> Self {
+        if self.0.is_named || subject.is_empty() {
+            return self;
+        }
+        self.with(|inner| {
+            inner.message.insert_str(0, &subject.prefix());
+            inner.is_named = true;
+        })
+    }
+
+    /// Names the tenant of the call in the message.
+    pub(crate) fn of_tenant(self, workspace_id: &str, provider: &str) -> Self {
+        self.about(&Subject::tenant(workspace_id, provider))
+    }
+
+    /// Names the connection of the call in the message.
+    pub(crate) fn of_connection(self, id: &str) -> Self {
+        self.about(&Subject::connection(id))
     }
 
     pub(crate) fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -180,6 +211,11 @@ impl NexusError {
     /// Returns whether the network or TLS has failed in a way that is likely to last, so that there was no response.
     pub(crate) fn is_lasting_failure(&self) -> bool {
         self.0.kind == ErrorKind::RequestFailed && !self.is_retryable()
+    }
+
+    /// Returns whether the gateway cannot be used at the moment, so that this error says nothing about a connection.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.is_retryable() || self.is_lasting_failure()
     }
 
     /// Returns the status of a connection, if this is the error of a request for the connection's token and shows the

@@ -7,10 +7,11 @@ pub(crate) mod redirect;
 pub(crate) mod scope;
 
 use std::borrow::Cow;
+use std::fmt;
 
 use ureq::http::HeaderMap;
 
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::{ErrorKind, NexusError, Origin, Result};
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::{FetchOptions, Redirects};
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
@@ -20,7 +21,6 @@ use crate::time::Deadline;
 use crate::time::date;
 use crate::token::CachedToken;
 use crate::transport::{Outgoing, Response};
-use crate::url;
 
 impl Fetcher {
     /// Sends a request with these options. Methods such as [`get`](Self::get) are shorthands for `fetch`.
@@ -43,6 +43,12 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        let fetched = self.fetch_unnamed(url, options);
+        fetched.map_err(|error| error.about(&self.subject()))
+    }
+
+    /// Fetches. An error names the workspace and provider only if it comes from the gateway.
+    fn fetch_unnamed(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
         let mut url = options.with_query(url);
         if let Some(base) = &self.base {
             url = base.absolute(&url)?;
@@ -56,14 +62,19 @@ impl Fetcher {
                 call: &url,
                 url: self.check_url(&url)?,
                 options: options.check()?,
+                first: None,
                 authenticated: true,
             },
             deadline: Deadline::after(timeout),
             secrets: self.hide_credential.then(Secrets::default),
+            has_response: false,
         };
-        let (mut head, mut body) = fetch.send_hops()?.into_parts();
+        let response = fetch.send_hops();
+        let response = response.map_err(|error| fetch.after_response(error))?;
+        let (mut head, mut body) = response.into_parts();
         if let Some(secrets) = &fetch.secrets {
-            secrets.hide_in(&mut head.headers, &mut body, fetch.deadline)?;
+            let hidden = secrets.hide_in(&mut head.headers, &mut body, fetch.deadline);
+            hidden.map_err(NexusError::of_api)?;
         }
         Ok((head.status.as_u16(), head.headers, body))
     }
@@ -76,9 +87,19 @@ struct PendingFetch<'a> {
     deadline: Deadline,
     /// The secrets to hide in the response, if the fetcher hides its credential.
     secrets: Option<Secrets>,
+    /// True once the API has responded, for example with a redirect.
+    has_response: bool,
 }
 
 impl PendingFetch<'_> {
+    /// Completes an error. Once the API has responded, it has had a request of this call, and no error is local.
+    fn after_response(&self, error: NexusError) -> NexusError {
+        if !self.has_response || error.origin() == Origin::Gateway {
+            return error;
+        }
+        error.of_api()
+    }
+
     /// Sends the request and follows redirects. A 401 or 403 for a cached token may mean that the token was revoked, or that
     /// the user has consented to more since. If the gateway then returns another token, sends the same hop once more.
     fn send_hops(&mut self) -> Result<Response> {
@@ -88,6 +109,7 @@ impl PendingFetch<'_> {
         }
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&token)?;
+            self.has_response = true;
             let is_refused = matches!(response.status().as_u16(), 401 | 403);
             if is_refused && self.hop.authenticated && source == Source::Cache {
                 let fresh = self.fetcher.replacement(&token, self.deadline)?;
@@ -109,18 +131,21 @@ impl PendingFetch<'_> {
             else {
                 return Ok(response);
             };
-            self.hop.redirect(status, target, &token)?;
-            self.fetcher.check(&self.hop.url)?;
+            let next = self.hop.redirect(status, target, &token);
+            next.map_err(NexusError::of_api)?;
+            let checked = self.fetcher.check(&self.hop.url);
+            checked.map_err(|error| self.hop.not_allowed(error.kind()).of_api())?;
         }
-        let origin = url::origin(&self.hop.url);
+        let place = self.hop.place();
         let advice = "set Redirects::Manual to get the first redirect as the response";
-        let message = format!("{origin}: more than {MAX_REDIRECTS} redirects; {advice}");
+        let message = format!("{place}: more than {MAX_REDIRECTS} redirects; {advice}");
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
     }
 
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
-        let (client, deadline) = (&self.fetcher.client, self.deadline);
+        let (fetcher, deadline) = (self.fetcher, self.deadline);
+        let client = &fetcher.client;
         let policy = self.hop.options.retry_policy.clone();
         let idempotent = self.hop.options.method.is_idempotent();
         let attempt = || {
@@ -128,6 +153,7 @@ impl PendingFetch<'_> {
                 headers: &self.headers(token)?,
                 method: &self.hop.options.method,
                 url: &self.hop.url,
+                redirected_from: self.hop.first.as_ref(),
                 body: self.hop.options.data.as_deref(),
                 may_refresh: false,
                 is_call: false,
@@ -141,13 +167,11 @@ impl PendingFetch<'_> {
             let why = || format!("the upstream returned status {}", response.status());
             is_retried.then(|| (why(), date::retry_after_header(response.headers())))
         };
-        policy.run(
-            client.gateway.log,
-            is_before,
-            std::thread::sleep,
-            attempt,
-            refused,
-        )
+        let note = |line: fmt::Arguments<'_>| {
+            let prefix = fetcher.subject().prefix();
+            client.gateway.log.warn(format_args!("{prefix}{line}"));
+        };
+        policy.run(note, is_before, std::thread::sleep, attempt, refused)
     }
 
     /// Returns the headers of the hop, with the credential or signature unless a redirect has led to another origin. Each

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 pub(crate) use self::key::Key;
 use crate::cache::Ticket;
 use crate::error::meaning::Asked;
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::{ErrorKind, NexusError, Result, Subject};
 use crate::gateway::{Gateway, Request, Success};
 use crate::json::Object;
 use crate::lock::ProcessLock;
@@ -86,6 +86,7 @@ struct Flight {
 /// The response to a call, which all callers of its flight share.
 pub(crate) struct Response {
     success: Success,
+    subject: Subject,
     token: OnceLock<Result<Arc<CachedToken>>>,
 }
 
@@ -99,9 +100,10 @@ enum Joined {
 }
 
 impl Response {
-    fn new(success: Success) -> Self {
+    fn new(success: Success, subject: Subject) -> Self {
         Self {
             success,
+            subject,
             token: OnceLock::new(),
         }
     }
@@ -118,8 +120,11 @@ impl Response {
     pub(crate) fn token(&self) -> Result<Arc<CachedToken>> {
         let token = self.token.get_or_init(|| {
             let body = self.success.body.clone();
-            let response = TokenResponse::from_json(body.into())?;
-            response.to_cached(self.success.clock).map(Arc::new)
+            let response = TokenResponse::from_json(body.into());
+            let token = response.and_then(|response| response.to_cached(self.success.clock));
+            token
+                .map(Arc::new)
+                .map_err(|error| error.about(&self.subject))
         });
         token.clone()
     }
@@ -175,6 +180,7 @@ impl Flights {
         ticket: Option<Ticket>,
         deadline: Deadline,
     ) -> Result<Option<Arc<Response>>> {
+        let subject = request.subject.clone();
         let flight = match self.join(key, request, ticket, deadline) {
             Joined::Joined(flight) => flight,
             Joined::Started(flight) => {
@@ -182,9 +188,10 @@ impl Flights {
                 flight
             }
             Joined::Outdated => return Ok(None),
-            Joined::TimedOut(error) => return Err(error),
+            Joined::TimedOut(error) => return Err(error.about(&subject)),
         };
-        self.wait(&flight, deadline).map(Some)
+        let response = self.wait(&flight, deadline);
+        response.map(Some).map_err(|error| error.about(&subject))
     }
 
     /// Makes a call without a ticket. Blocks at most until the deadline.
@@ -303,11 +310,13 @@ impl Flights {
                                on stderr; try again";
                 Err(NexusError::new(ErrorKind::RequestFailed, message))
             });
-            flights.finish(&started, response.map(Response::new));
+            let subject = started.request.subject.clone();
+            let response = response.map(|success| Response::new(success, subject));
+            flights.finish(&started, response);
         };
         if let Err(error) = sync::spawn("nexus-flight", run) {
             let message = format!("cannot start a thread to call the gateway: {error}; try again");
-            let error = NexusError::new(ErrorKind::RequestFailed, message);
+            let error = NexusError::new(ErrorKind::RequestFailed, message).local();
             self.finish(flight, Err(error));
         }
     }
@@ -371,7 +380,7 @@ impl Flights {
         self.pause(CONFIRMATION_PAUSE);
         if self.is_ending() {
             let message = "the client was dropped or drained before the gateway's answer was confirmed; try again";
-            return Err(NexusError::new(ErrorKind::Timeout, message));
+            return Err(NexusError::new(ErrorKind::Timeout, message).local());
         }
         let second = again();
         if second.as_ref().is_err_and(is_missing) {
@@ -390,23 +399,16 @@ impl Flights {
 
     /// Sends a flight's request, and retries it. During each attempt, holds the lock that processes share.
     fn send(&self, flight: &Flight) -> Result<Success> {
+        let is_ending = || self.is_ending();
         let attempt = || {
             let lock = self.process_lock.as_ref();
             let waits_for = |name| *flight.lock_name.lock() = name;
-            let is_ending = || self.is_ending();
             let _guard = turn::acquire(lock, &flight.key, &self.gateway, is_ending, waits_for)?;
-            self.gateway.attempt(&flight.request, true)
+            Ok(self.gateway.attempt(&flight.request, true))
         };
-        let gateway = &self.gateway;
-        let policy = &gateway.options.retry_policy;
-        let may_go_on = |_| !self.is_ending();
-        policy.run(
-            gateway.log,
-            may_go_on,
-            |wait| self.pause(wait),
-            attempt,
-            |_| None,
-        )
+        let pause = |wait| self.pause(wait);
+        self.gateway
+            .retry(&flight.request, attempt, is_ending, pause)
     }
 
     /// Blocks for this time, or until the program may be ending.

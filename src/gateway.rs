@@ -1,20 +1,23 @@
 //! Sends requests to the gateway with the API key, retries them, and reads the responses as JSON objects.
 
 pub(crate) mod refusal;
+mod report;
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue, Method, Uri};
 
 use crate::error::meaning::Asked;
-use crate::error::{self, ErrorKind, NexusError, Result};
+use crate::error::{self, ErrorKind, NexusError, Result, Subject};
 use crate::header;
 use crate::json::{self, Object};
-use crate::log::Log;
+use crate::log::{Log, Outages};
 use crate::options::{NexusClientOptions, base_url};
+use crate::sync::Mutex;
 use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Outgoing, Response, Transport};
@@ -37,6 +40,7 @@ pub(crate) struct Gateway {
     /// The gateway's URL without a slash at the end.
     pub(crate) address: String,
     headers: HeaderMap,
+    outages: Mutex<Outages>,
 }
 
 /// A call to the gateway.
@@ -49,6 +53,8 @@ pub(crate) struct Request {
     /// The secrets in this request, which an error must not repeat.
     secrets: Vec<String>,
     pub(crate) asked: Asked,
+    /// The tenant or id that errors and log lines name.
+    pub(crate) subject: Subject,
     /// The largest response, in bytes.
     max_response: u64,
 }
@@ -62,6 +68,7 @@ impl Request {
             body,
             secrets: Vec::new(),
             asked: Asked::Other,
+            subject: Subject::default(),
             max_response: MAX_RESPONSE,
         }
     }
@@ -86,14 +93,31 @@ impl Request {
         self
     }
 
-    /// Sets the header by which gateways limit the request rate of each workspace. Sends no header for an id that
-    /// a header cannot carry.
+    /// Sets the workspace, and the header by which gateways limit the request rate of each workspace. Sends no header for
+    /// an id that a header cannot carry.
     pub(crate) fn of_workspace(mut self, workspace_id: Option<&str>) -> Self {
+        self.subject.workspace_id = workspace_id.map(Into::into);
         // A server would trim the id, and count the request for another workspace.
         let whole = workspace_id.filter(|id| id.trim() == *id);
         if let Some(Ok(id)) = whole.map(HeaderValue::from_str) {
             self.headers.insert("x-workspace-id", id);
         }
+        self
+    }
+
+    pub(crate) fn of_provider(mut self, provider: Option<&str>) -> Self {
+        self.subject.provider = provider.map(Into::into);
+        self
+    }
+
+    pub(crate) fn of_connection(mut self, id: &str) -> Self {
+        self.subject.connection_id = Some(id.into());
+        self
+    }
+
+    #[cfg(feature = "sessions")]
+    pub(crate) fn of_session(mut self, id: &str) -> Self {
+        self.subject.session_id = Some(id.into());
         self
     }
 
@@ -139,6 +163,12 @@ pub(crate) struct Success {
     pub(crate) clock: ResponseClock,
 }
 
+/// An attempt to send a request.
+pub(crate) struct Attempt {
+    outcome: Result<Success>,
+    duration: Duration,
+}
+
 impl Gateway {
     /// Checks the options that requests to the gateway depend on.
     pub(crate) fn new(
@@ -160,6 +190,7 @@ impl Gateway {
             address: [&origin, base.path().trim_end_matches('/')].concat(),
             origin,
             headers: headers(&options.api_key)?,
+            outages: Mutex::default(),
             options,
         })
     }
@@ -178,19 +209,57 @@ impl Gateway {
 
     /// Sends a request that cannot refresh a token, retries it according to the policy, and reads the response.
     pub(crate) fn send(&self, call: &Request) -> Result<Success> {
+        self.retry(
+            call,
+            || Ok(self.attempt(call, false)),
+            || false,
+            std::thread::sleep,
+        )
+    }
+
+    /// Makes attempts according to the policy, and no more once `is_over` returns true. The attempts have no common
+    /// deadline, because the time spent waiting for a lock would count against it. Each attempt is reported once it has
+    /// released its lock. An error of `attempt` itself means that nothing was sent.
+    pub(crate) fn retry(
+        &self,
+        call: &Request,
+        attempt: impl Fn() -> Result<Attempt>,
+        is_over: impl Fn() -> bool,
+        pause: impl Fn(Duration),
+    ) -> Result<Success> {
+        let mut number = 0_u32;
+        let reported = || {
+            let attempt = attempt()?;
+            number = number.saturating_add(1);
+            self.report(call, number, &attempt);
+            attempt.outcome
+        };
+        let note = |line: fmt::Arguments<'_>| self.log.debug(line);
         let policy = &self.options.retry_policy;
-        let attempt = || self.attempt(call, false);
-        policy.run(self.log, |_| true, std::thread::sleep, attempt, |_| None)
+        let outcome = policy.run(note, |_| !is_over(), pause, reported, |_| None);
+        let outcome = outcome.map_err(|error| error.about(&call.subject));
+        self.note_outage(call, &outcome);
+        outcome
     }
 
     /// Sends a request once. An attempt that may make the gateway refresh a token has at least 40 s, so that no refresh is
     /// cut short.
-    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success> {
+    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Attempt {
+        let start = Instant::now();
+        let outcome = self.try_once(call, may_refresh);
+        Attempt {
+            outcome: outcome.map_err(|error| error.about(&call.subject)),
+            duration: start.elapsed(),
+        }
+    }
+
+    fn try_once(&self, call: &Request, may_refresh: bool) -> Result<Success> {
         let mut headers = self.headers.clone();
         headers.extend(call.headers.clone());
         let request = Outgoing {
             method: &call.method,
             url: &self.url(&call.path)?,
+            redirected_from: None,
             headers: &headers,
             body: call.body.as_deref(),
             may_refresh,
@@ -202,9 +271,7 @@ impl Gateway {
             self.options.timeout
         };
         let (at, deadline) = (Now::read(), Deadline::after(timeout));
-        let sent = self.transport.send(&request, deadline, call.max_response);
-        self.log_outcome(&request, &sent, at);
-        let response = sent?;
+        let response = self.transport.send(&request, deadline, call.max_response)?;
         if response.status().is_success() {
             return success(&call.method, &response, at);
         }
@@ -214,19 +281,6 @@ impl Gateway {
         let is_post = call.method == Method::POST;
         let is_under_way = may_refresh && is_under_way(&error, is_post);
         Err(error.with(|inner| inner.may_repeat = is_retried && !is_under_way))
-    }
-
-    /// Logs the outcome of an attempt. Leaves out the query, because it can contain the `state` of a connection request. No
-    /// request has a secret in its path.
-    fn log_outcome(&self, request: &Outgoing<'_>, sent: &Result<Response>, at: Now) {
-        let outcome = match sent {
-            Ok(response) => response.status().as_u16().to_string(),
-            Err(error) => error.code().to_owned(),
-        };
-        let (method, path) = (request.method, request.url.path());
-        let ms = at.mono.elapsed().as_millis();
-        let line = format_args!("{method} {path}: {outcome} in {ms} ms");
-        self.log.debug(line);
     }
 
     fn url(&self, path: &str) -> Result<Uri> {

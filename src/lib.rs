@@ -237,7 +237,7 @@ pub use fetch::fetcher::Fetcher;
 pub use fetch::options::{FetchOptions, Redirects};
 pub use lock::RefreshLock;
 pub use log::LogLevel;
-pub use options::NexusClientOptions;
+pub use options::{GatewayCall, NexusClientOptions};
 pub use providers::{Health, ProviderInfo, Providers};
 pub use retry::RetryPolicy;
 #[cfg(feature = "sessions")]

@@ -1,7 +1,11 @@
 //! Writes diagnostics, one line each, to stderr or, with the feature `log`, to the `log` facade. A line is
 //! formatted only if its level is enabled. Also decides what `Debug` and messages may show.
 
+use std::collections::VecDeque;
 use std::fmt;
+use std::time::{Duration, Instant};
+
+use crate::error::Subject;
 
 /// The target of every line that goes to the `log` facade.
 #[cfg(feature = "log")]
@@ -15,7 +19,8 @@ const TARGET: &str = "nexus_sdk";
 /// panics loses the line, but the call continues. While the facade's maximum level is off, as it is before the program
 /// sets up a logger, lines go to stderr.
 ///
-/// No line contains a token, a key, a request's body or a URL's query. A line may repeat a gateway's
+/// A line about a call names its workspace and provider, or its connection's id. No line contains a token, a key, a
+/// request's body or a URL's query. A line may repeat a gateway's
 /// error message. ureq also logs to the facade: at the trace level it writes everything that is sent
 /// and received, credentials included.
 ///
@@ -30,12 +35,14 @@ const TARGET: &str = "nexus_sdk";
 pub enum LogLevel {
     /// Nothing.
     Off,
-    /// A problem that does not fail the call, such as a retry or plain http to a remote gateway.
+    /// A problem that its caller may not see: a tenant's token cannot be renewed (once, and once more when it can be renewed
+    /// again), a request to an API is retried, or a remote gateway is at a plain http URL.
     #[default]
     Warn,
-    /// A rare event: the upstream refuses a cached token with 401.
+    /// Also each attempt to reach the gateway that failed, with its subject, its number and its error, and each 401 for a
+    /// cached token.
     Info,
-    /// Details, such as every attempt of a request to the gateway, with its status or error code, and its duration.
+    /// Also each attempt to reach the gateway that succeeded, and each pause before a retry.
     Debug,
 }
 
@@ -108,6 +115,36 @@ impl Log {
             }
         };
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(say));
+    }
+}
+
+/// The maximum number of outages that a client remembers. The oldest are forgotten first.
+const MAX_OUTAGES: usize = 1000;
+
+/// The tenants and connections whose tokens cannot be renewed at the moment, with the start of each outage. Lets a client
+/// log an outage once, whatever the number of threads and attempts that run into it.
+#[derive(Default)]
+pub(crate) struct Outages(VecDeque<(Subject, Instant)>);
+
+impl Outages {
+    /// Notes a failure, and returns whether it is the first of an outage.
+    pub(crate) fn failed(&mut self, subject: &Subject, now: Instant) -> bool {
+        if self.0.iter().any(|(failed, _)| failed == subject) {
+            return false;
+        }
+        if self.0.len() >= MAX_OUTAGES {
+            self.0.pop_front();
+        }
+        self.0.push_back((subject.clone(), now));
+        true
+    }
+
+    /// Ends the outage, and returns how long it took, or `None` if there was none.
+    pub(crate) fn ended(&mut self, subject: &Subject, now: Instant) -> Option<Duration> {
+        let mut failed = self.0.iter();
+        let place = failed.position(|(failed, _)| failed == subject)?;
+        let (_, start) = self.0.remove(place)?;
+        Some(now.saturating_duration_since(start))
     }
 }
 

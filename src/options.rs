@@ -1,5 +1,7 @@
 //! The options of a client, set in code or read from the environment.
 
+pub(crate) mod call;
+
 use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -8,6 +10,7 @@ use std::time::Duration;
 
 use ureq::http::Uri;
 
+use self::call::OnCall;
 use crate::error::{NexusError, Result};
 use crate::lock::{LockOption, RefreshLock};
 use crate::log::LogLevel;
@@ -15,6 +18,8 @@ use crate::log::debug_only;
 use crate::retry::RetryPolicy;
 use crate::time::MAX_DURATION;
 use crate::url;
+
+pub use call::GatewayCall;
 
 const URL_VARIABLE: &str = "NEXUS_GATEWAY_URL";
 
@@ -49,6 +54,7 @@ pub struct NexusClientOptions {
     pub(crate) stale_if_error: bool,
     pub(crate) lock: LockOption,
     pub(crate) agent: Option<ureq::Agent>,
+    pub(crate) on_call: Option<OnCall>,
 }
 
 impl NexusClientOptions {
@@ -73,6 +79,7 @@ impl NexusClientOptions {
             stale_if_error: true,
             lock: LockOption::default(),
             agent: None,
+            on_call: None,
         }
     }
 
@@ -380,6 +387,47 @@ impl NexusClientOptions {
         self.lock = LockOption::Own(Arc::new(lock));
         self
     }
+
+    /// Sets a function that is called after each attempt to reach the gateway, for metrics and alarms. Default: none.
+    ///
+    /// The function runs on the thread that made the attempt, without any lock, before the callers get the response. It
+    /// should return quickly. A panic in it is caught and logged as a warning, and the call to the gateway goes on. (Its
+    /// message is on stderr as usual. A program that is built with `panic = "abort"` ends.) Requests to an API are not
+    /// reported, nor is a call that needs no request, because its token is in the cache.
+    ///
+    /// An error of [`resolve`](GatewayCall::operation) whose [`is_retryable`](crate::NexusError::is_retryable) is true
+    /// means that a token could not be renewed just now. This example counts all errors by workspace, provider and code, and
+    /// prints the counters in the text format of Prometheus:
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::{DevGateway, Fault}};
+    /// use std::collections::BTreeMap;
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.fail_next(1, Fault::Status(503));
+    /// let failures = Arc::new(Mutex::new(BTreeMap::<String, u64>::new()));
+    /// let counters = Arc::clone(&failures);
+    /// let options = NexusClientOptions::new(gateway.url()).on_call(move |call| {
+    ///     let (workspace, provider) = (call.workspace_id.unwrap_or(""), call.provider.unwrap_or(""));
+    ///     if let Some(code) = call.error.map(|error| error.code()) {
+    ///         let labels = format!("workspace={workspace:?},provider={provider:?},code={code:?}");
+    ///         *counters.lock().unwrap().entry(labels).or_default() += 1;
+    ///     }
+    /// });
+    /// let client = NexusClient::new(options)?;
+    /// assert!(client.resolve_token("acme", "github").is_err());
+    /// for (labels, count) in &*failures.lock().unwrap() {
+    ///     let line = format!("nexus_gateway_failures_total{{{labels}}} {count}");
+    ///     let expected = r#"{workspace="acme",provider="github",code="http_503"} 1"#;
+    ///     assert!(line.ends_with(expected), "{line}");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn on_call(mut self, on_call: impl Fn(&GatewayCall<'_>) + Send + Sync + 'static) -> Self {
+        self.on_call = Some(OnCall::new(on_call));
+        self
+    }
 }
 
 /// Parses the gateway's URL. An error names `place`.
@@ -402,7 +450,7 @@ fn variable(name: &str, value: Option<OsString>) -> Result<String> {
 }
 
 debug_only!(NexusClientOptions: timeout, retry_policy, max_body_bytes, allow_insecure_http, log_level,
-    stale_if_error);
+    stale_if_error, on_call);
 
 #[cfg(all(test, unix))]
 mod tests;

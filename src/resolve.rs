@@ -60,9 +60,8 @@ impl Inner {
                 Ok(Some(token)) => return Ok((token, Source::Gateway)),
                 Ok(None) => {}
                 Err(error) if has_stale && !error.is_final() => {
-                    let provider = &tenant.provider;
-                    self.gateway.log.warn(format_args!(
-                        "the gateway returned no new token for {provider:?}, so the cached token stays in use: {error}"
+                    self.gateway.log.info(format_args!(
+                        "the cached token stays in use, because there is no new token: {error}"
                     ));
                 }
                 Err(error) => return Err(error),
@@ -140,5 +139,6 @@ fn request(tenant: &Tenant) -> Request {
         ("provider_name", Some(&*tenant.provider)),
     ];
     let request = Request::get(url::with_query("/v1/resolve", &parameters));
-    request.of_workspace(workspace_id).asked(Asked::Resolve)
+    let request = request.of_workspace(workspace_id).asked(Asked::Resolve);
+    request.of_provider(Some(&tenant.provider))
 }

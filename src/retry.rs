@@ -1,10 +1,10 @@
 //! The decision to retry a request, and the delay before the retry.
 
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 use crate::error::{NexusError, Result};
-use crate::log::Log;
 
 /// The number of retries of a request, and the pauses between the attempts.
 ///
@@ -146,6 +146,11 @@ impl RetryPolicy {
         jittered.max(asked)
     }
 
+    /// Returns the maximum number of attempts.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.retries.saturating_add(1)
+    }
+
     /// Returns the longest duration of a call in which each attempt has this timeout.
     pub(crate) fn longest_call(&self, timeout: Duration) -> Duration {
         let each = timeout.saturating_add(self.max_delay);
@@ -153,19 +158,31 @@ impl RetryPolicy {
     }
 
     /// Makes attempts until one succeeds or fails for good, at most as many as the policy allows. `refused` tells why a
-    /// response is retried, and its `Retry-After`. `may_go_on` gets the pause before an attempt. If it returns false, no
-    /// further attempt begins. `pause` blocks for the time that it gets, or until `may_go_on` would return false.
+    /// response is retried, and its `Retry-After`. `note` logs each retry. `may_go_on` gets the pause before an attempt. If it
+    /// returns false, no further attempt begins. `pause` blocks for the time that it gets, or until `may_go_on` would return
+    /// false.
     pub(crate) fn run<T>(
         &self,
-        log: Log,
+        note: impl Fn(fmt::Arguments<'_>),
         may_go_on: impl Fn(Duration) -> bool,
         pause: impl Fn(Duration),
         mut attempt: impl FnMut() -> Result<T>,
         refused: impl Fn(&T) -> Option<(String, Option<Duration>)>,
     ) -> Result<T> {
-        let mut failed = 0;
+        let (mut failed, mut was_sent) = (0, false);
         loop {
-            let outcome = attempt();
+            let keep = |error: NexusError| {
+                if was_sent {
+                    error.after_sending()
+                } else {
+                    error
+                }
+            };
+            let outcome = attempt().map_err(keep);
+            was_sent = outcome
+                .as_ref()
+                .err()
+                .is_none_or(NexusError::may_have_been_sent);
             let why = match &outcome {
                 Ok(response) => refused(response),
                 Err(error) => error
@@ -184,8 +201,9 @@ impl RetryPolicy {
                 return outcome;
             }
             let ms = wait.as_millis();
-            log.warn(format_args!(
-                "attempt {failed} failed, retrying in {ms} ms: {why}"
+            let attempts = self.attempts();
+            note(format_args!(
+                "attempt {failed} of {attempts} failed, retrying in {ms} ms: {why}"
             ));
             pause(wait);
             if !may_go_on(Duration::ZERO) {

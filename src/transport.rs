@@ -17,6 +17,7 @@ use ureq::{Body, Proxy, RequestExt as _, Timeout};
 
 use self::body::read;
 use self::cookies::Agents;
+use self::failure::Target;
 use self::proxies::Proxies;
 use crate::error::{NexusError, Origin};
 use crate::log::Log;
@@ -29,6 +30,8 @@ pub(crate) use body::Response;
 pub(crate) struct Outgoing<'a> {
     pub(crate) method: &'a Method,
     pub(crate) url: &'a Uri,
+    /// The URL of the first request, if a redirect has led to `url`. An error then shows the origin of this URL.
+    pub(crate) redirected_from: Option<&'a Uri>,
     pub(crate) headers: &'a HeaderMap,
     /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
@@ -41,11 +44,17 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    fn server(&self) -> Origin {
-        if self.is_call {
-            Origin::Gateway
-        } else {
-            Origin::Api
+    /// Describes the target of the request, for errors.
+    fn target(&self) -> Target {
+        let place = self.redirected_from.map(url::after_redirect);
+        Target {
+            is_chosen: place.is_some(),
+            place: place.unwrap_or_else(|| url::origin(self.url)),
+            server: if self.is_call {
+                Origin::Gateway
+            } else {
+                Origin::Api
+            },
         }
     }
 
@@ -118,9 +127,8 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, NexusError> {
-        let server = request.server();
         if deadline.left().is_none() {
-            return Err(failure::too_late(request.url, server));
+            return Err(failure::too_late(&request.target()));
         }
         let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
         let max_age = self.max_age(request.may_refresh);
@@ -136,12 +144,7 @@ impl Transport {
         }
         let response = outcome.and_then(|it| read(it, deadline, max_body, request.is_call));
         response.map_err(|error| {
-            let server = if request.is_call {
-                Origin::Gateway
-            } else {
-                Origin::Api
-            };
-            let error = failure::describe(&error, request.url, server, request.is_repeatable());
+            let error = failure::describe(&error, &request.target(), request.is_repeatable());
             // The first of two attempts may have reached the server.
             if is_cut { error.after_sending() } else { error }
         })
@@ -224,14 +227,16 @@ impl Transport {
             config = config.max_idle_age(age);
         }
         let sent = self.agents.run(config.build());
+        let target = || Target {
+            place: url::origin(&url),
+            is_chosen: false,
+            server: Origin::Api,
+        };
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
-            ureq::Error::RequireHttpsOnly(_) => ureq::Error::Other(Box::new(failure::describe(
-                &error,
-                &url,
-                Origin::Api,
-                false,
-            ))),
+            ureq::Error::RequireHttpsOnly(_) => {
+                ureq::Error::Other(Box::new(failure::describe(&error, &target(), false)))
+            }
             error => error,
         })
     }

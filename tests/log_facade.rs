@@ -62,23 +62,35 @@ fn the_logger_decides_and_off_is_off() {
     log::set_max_level(LevelFilter::Trace);
     let levels = lines_of(LogLevel::Warn).into_iter().map(|(level, _)| level);
     let levels: Vec<_> = levels.collect();
-    assert_eq!(levels, [Level::Debug, Level::Warn, Level::Debug]);
-    log::set_max_level(LevelFilter::Warn);
+    assert_eq!(levels, [Level::Info, Level::Debug, Level::Debug]);
+    log::set_max_level(LevelFilter::Info);
     let lines = lines_of(LogLevel::Warn);
     assert_eq!(lines.len(), 1);
-    assert!(lines[0].1.starts_with("attempt 1 failed"), "{lines:?}");
+    let start = "resolve: attempt 1 of 2 failed in ";
+    let why = " ms: http_503: workspace \"acme\", provider \"github\": ";
+    assert!(
+        lines[0].1.starts_with(start) && lines[0].1.contains(why),
+        "{lines:?}"
+    );
+    log::set_max_level(LevelFilter::Warn);
+    assert_eq!(lines_of(LogLevel::Warn), [], "the retry succeeded");
     log::set_max_level(LevelFilter::Trace);
     assert_eq!(lines_of(LogLevel::Off), []);
     a_logger_that_panics_loses_its_line_alone();
     an_outage_is_told_once_for_each_tenant();
 }
 
+/// An outage costs one warning for each tenant, whatever the number of threads and attempts that run into it, and one more
+/// when it is over.
 fn an_outage_is_told_once_for_each_tenant() {
     let gateway = DevGateway::start().unwrap();
-    for workspace_id in ["acme", "globex"] {
+    let tenants = ["acme", "globex"];
+    for workspace_id in tenants {
         gateway.connect(workspace_id, "github").unwrap();
     }
-    let client = NexusClient::new(NexusClientOptions::new(gateway.url())).unwrap();
+    let policy = RetryPolicy::default().retries(2).min_delay(Duration::ZERO);
+    let options = NexusClientOptions::new(gateway.url()).retry_policy(policy);
+    let client = NexusClient::new(options).unwrap();
     let cache = TokenCache::new();
     let get = |workspace_id| client.get_cached_token(&cache, workspace_id, "github");
     let warnings = || {
@@ -86,22 +98,50 @@ fn an_outage_is_told_once_for_each_tenant() {
         let warnings = lines.into_iter().filter(|line| line.0 == Level::Warn);
         warnings.map(|(_, line)| line).collect::<Vec<_>>()
     };
-    gateway.fail_next(3, Fault::Status(503));
-    assert!(get("acme").is_err());
-    assert_eq!(warnings(), [""; 0], "the caller has the error");
-
+    let of = |workspace_id: &str| format!("workspace {workspace_id:?}, provider \"github\"");
+    gateway.fail_next(1000, Fault::Status(503));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for workspace_id in tenants {
+                    assert!(get(workspace_id).is_err());
+                }
+            });
+        }
+    });
+    // A token that is about to expire stays in use.
     let soon = SystemTime::now() + Duration::from_secs(20);
-    for workspace_id in ["acme", "globex"] {
-        let old = CachedToken::new("old", "Bearer", soon);
-        cache.set(workspace_id, "github", old);
-        for _ in 0..3 {
-            assert_eq!(get(workspace_id).unwrap().access_token, "old");
+    let old = CachedToken::new("old", "Bearer", soon);
+    cache.set("acme", "github", old);
+    assert_eq!(get("acme").unwrap().access_token, "old");
+    let mut told = warnings();
+    told.sort();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for (line, workspace_id) in told.iter().zip(tenants) {
+        let start = "a token cannot be renewed: max_retries_exceeded: ";
+        let names = line.contains(&of(workspace_id));
+        assert!(line.starts_with(start) && names, "{told:?}");
+    }
+    gateway.forget_faults();
+    for workspace_id in tenants {
+        cache.delete(workspace_id, "github");
+        for _ in 0..2 {
+            assert_eq!(get(workspace_id).unwrap().token_type, "Bearer");
         }
         let told = warnings();
         assert_eq!(told.len(), 1, "{told:?}");
-        let start = "the gateway returned no new token for \"github\", so";
-        assert!(told[0].starts_with(start), "{told:?}");
+        let start = format!(
+            "tokens of {} can be renewed again, after ",
+            of(workspace_id)
+        );
+        assert!(
+            told[0].starts_with(&start) && told[0].ends_with(" s"),
+            "{told:?}"
+        );
     }
+    // A refusal is the gateway's word about the connection. It is no outage, and its caller has it.
+    assert!(get("nobody").unwrap_err().needs_reconnect());
+    assert_eq!(warnings(), [""; 0]);
 }
 
 /// The calls that it is told of go on, and the last handle of a client still waits for a refresh.

@@ -46,8 +46,10 @@ impl NexusClient {
     ) -> Result<RequestConnectionResponse> {
         let request = Request::post("/v1/request-connection").json(&input.body()?);
         let request = request.asked(Asked::Connection);
-        let response = self.send(&request.of_workspace(Some(&input.user_id)))?;
-        let response = RequestConnectionResponse::from_json(response)?;
+        let request = request.of_workspace(Some(&input.user_id));
+        let request = request.of_provider(Some(&input.provider_name));
+        let response = RequestConnectionResponse::from_json(self.send(&request)?)
+            .map_err(|error| error.about(&request.subject))?;
         let tenant = Tenant::new(&input.user_id, &input.provider_name);
         self.0
             .connections
@@ -171,6 +173,7 @@ impl NexusClient {
             |deadline| self.status(connection_id, deadline),
             |deadline| self.token(connection_id, deadline).map(drop),
         )
+        .map_err(|error| error.of_connection(connection_id))
     }
 
     /// Requests the token of one connection from the gateway, bypassing the cache.
@@ -277,9 +280,11 @@ impl NexusClient {
         let path = options.append_to(&path)?;
         let workspace_id = options.workspace_id;
         let request = Request::delete(path).of_workspace(workspace_id.as_deref());
+        let request = request.of_connection(connection_id);
         let send = || self.0.gateway.send(&request);
         let success = self.0.flights.confirm(&request, send(), send)?;
-        let result = RevokeResult::from_json(success.body.into())?;
+        let result = RevokeResult::from_json(success.body.into())
+            .map_err(|error| error.about(&request.subject))?;
         self.remove_revoked(connection_id, workspace_id.as_deref(), &result);
         Ok(result)
     }
@@ -304,7 +309,8 @@ impl NexusClient {
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         let path = with_id("/v1/check-connection/", "connection_id", connection_id)?;
         let response = self.call_by_id(connection_id, Request::get(path), deadline)?;
-        let status = ConnectionStatus::of(&response)?;
+        let status =
+            ConnectionStatus::of(&response).map_err(|error| error.of_connection(connection_id))?;
         if status == ConnectionStatus::Active {
             self.0.connections.note_active(connection_id);
         }
@@ -323,7 +329,8 @@ impl NexusClient {
         deadline: Deadline,
     ) -> Result<TokenResponse> {
         let response = self.call_by_id(connection_id, request, deadline)?;
-        let token = TokenResponse::from_json(response.into())?;
+        let token = TokenResponse::from_json(response.into())
+            .map_err(|error| error.of_connection(connection_id))?;
         self.0.connections.note_active(connection_id);
         Ok(token)
     }

@@ -56,6 +56,7 @@ impl NexusClient {
             None => Request::post("/v1/agent-sessions"),
         };
         let request = request.of_workspace(input.workspace_id.as_deref());
+        let request = request.of_provider(input.provider_name.as_deref());
         let request = request.json(&input.body());
         let deadline = self.0.gateway.longest_call();
         let (key, request) = match (&input.workspace_id, &input.provider_name) {
@@ -94,6 +95,7 @@ impl NexusClient {
     /// ```
     pub fn get_agent_session(&self, session_id: &str) -> Result<AgentSession> {
         let request = Request::get(with_id("/v1/agent-sessions/", "session_id", session_id)?);
+        let request = request.of_session(session_id);
         AgentSession::from_json(self.send_of_session(&request)?)
     }
 
@@ -120,6 +122,7 @@ impl NexusClient {
     /// ```
     pub fn close_agent_session(&self, session_id: &str) -> Result<()> {
         let request = Request::delete(with_id("/v1/agent-sessions/", "session_id", session_id)?);
+        let request = request.of_session(session_id);
         self.send_of_session(&request).map(drop)
     }
 

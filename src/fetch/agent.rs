@@ -52,13 +52,15 @@ impl Middleware for Injector {
         _: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, ureq::Error> {
         let (mut parts, body) = request.into_parts();
-        let (token, source) = self.authorize(&mut parts).map_err(other)?;
+        let (token, source) = self
+            .authorize(&mut parts)
+            .map_err(|error| other(error.about(&self.0.subject())))?;
         let client = &self.0.client;
         let response = if let Err(problem) = token.to_header() {
             // A signature covers the body, which may be a stream. Only reading shows whether the body is empty.
             let is_read = matches!(parts.method, Method::GET | Method::HEAD);
             if !is_read || body.into_reader().read(&mut [0])? > 0 {
-                return Err(other(problem));
+                return Err(other(problem.about(&self.0.subject())));
             }
             let request = Request::from_parts(parts, SendBody::none());
             client.transport.pass_on(request)

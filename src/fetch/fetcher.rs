@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ureq::http::{HeaderMap, Uri};
 
 use crate::cache::TokenCache;
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::{ErrorKind, NexusError, Result, Subject};
 use crate::fetch::options::FetchOptions;
 use crate::fetch::scope::{self, Base, Rule};
 use crate::inner::Handle;
@@ -348,6 +348,16 @@ impl Fetcher {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))
     }
 
+    /// Returns the tenant of the fetcher, for errors and log lines.
+    pub(super) fn subject(&self) -> Subject {
+        match &self.credential {
+            Credential::Tenant(_, Ok(tenant)) => {
+                Subject::tenant(&tenant.workspace_id, &tenant.provider)
+            }
+            _ => Subject::default(),
+        }
+    }
+
     /// Returns a token and its source. Blocks at most until the deadline.
     pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
@@ -374,16 +384,16 @@ impl Fetcher {
         let Credential::Tenant(cache, Ok(tenant)) = &self.credential else {
             return Ok(None);
         };
-        let (log, provider) = (self.client.gateway.log, &tenant.provider);
+        let (log, prefix) = (self.client.gateway.log, self.subject().prefix());
         log.info(format_args!(
-            "the upstream refused the cached token of {provider:?} (401 or 403)"
+            "{prefix}the upstream refused the cached token (401 or 403)"
         ));
         match self.client.replacement(cache, tenant, refused, deadline)? {
             Replacement::Replaced(token) => Ok(Some(token)),
             Replacement::Confirmed => Ok(None),
             Replacement::Unanswered(error) => {
-                log.warn(format_args!(
-                    "the gateway returned no new token for {provider:?} after the upstream refused the old one: {error}"
+                log.info(format_args!(
+                    "the gateway returned no new token after the upstream refused the old one: {error}"
                 ));
                 Ok(None)
             }

@@ -1,5 +1,7 @@
 //! Redirects: the URL, method, body and headers of the request that follows a redirect.
 
+use std::mem;
+
 use ureq::http::header::LOCATION;
 use ureq::http::{HeaderMap, Method, Uri};
 
@@ -20,6 +22,8 @@ pub(crate) struct Hop<'a> {
     /// The URL of the call, before placeholders are filled.
     pub(crate) call: &'a str,
     pub(crate) url: Uri,
+    /// The URL of the first request, once a redirect has led to another URL.
+    pub(crate) first: Option<Uri>,
     /// The method, data and headers, without the credential.
     pub(crate) options: FetchOptions,
     /// True until a redirect leads to another origin. After that, the credential is not sent.
@@ -60,12 +64,13 @@ impl Hop<'_> {
         if !self.authenticated {
             self.check_secrets(&next, token)?;
         }
-        self.url = next;
+        let from = mem::replace(&mut self.url, next);
+        self.first.get_or_insert(from);
         Ok(())
     }
 
     fn resolve(&self, status: u16, target: &[u8]) -> Result<Uri> {
-        let from = url::origin(&self.url);
+        let from = self.place();
         let problem = |problem: &str| {
             let message =
                 format!("{from}: the redirect's Location is not usable: {problem}; {ADVICE}");
@@ -116,10 +121,32 @@ impl Hop<'_> {
         Ok(())
     }
 
+    /// Returns the error for a target that the fetcher does not allow. Does not advise to allow the target,
+    /// because a server has chosen it.
+    pub(crate) fn not_allowed(&self, kind: ErrorKind) -> NexusError {
+        let leads = match kind {
+            ErrorKind::InsecureUrl => "to plain http on another machine",
+            _ => "to a host that is not allowed",
+        };
+        self.refused(kind, leads)
+    }
+
     fn insecure(&self, leads: &str) -> NexusError {
-        let origin = url::origin(&self.url);
-        let message = format!("{origin}: refused a redirect {leads}; {ADVICE}");
-        NexusError::new(ErrorKind::InsecureUrl, message)
+        self.refused(ErrorKind::InsecureUrl, leads)
+    }
+
+    fn refused(&self, kind: ErrorKind, leads: &str) -> NexusError {
+        let place = self.place();
+        NexusError::new(
+            kind,
+            format!("{place}: refused a redirect {leads}; {ADVICE}"),
+        )
+    }
+
+    /// Describes the place of the request, for messages.
+    pub(crate) fn place(&self) -> String {
+        let first = self.first.as_ref();
+        first.map_or_else(|| url::origin(&self.url), url::after_redirect)
     }
 }
 

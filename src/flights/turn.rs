@@ -34,7 +34,7 @@ pub(super) fn acquire(
             let message = format!(
                 "cannot take {name}: {problem}; close files or free memory, then try again"
             );
-            Err(NexusError::new(ErrorKind::RequestFailed, message))
+            Err(NexusError::new(ErrorKind::RequestFailed, message).local())
         }
         Err(problem) => {
             if !lock.has_failed.swap(true, Ordering::Relaxed) {
@@ -58,7 +58,7 @@ pub(super) fn timed_out(name: &str) -> NexusError {
         "timed out waiting for {name}, which another process, or another client in this process, holds while \
          it refreshes the same token; try again, and look for a process that is stopped or hangs"
     );
-    NexusError::new(ErrorKind::Timeout, message)
+    NexusError::new(ErrorKind::Timeout, message).local()
 }
 
 #[cfg(test)]

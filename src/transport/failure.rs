@@ -6,35 +6,40 @@ use std::io::ErrorKind::{
     InvalidData, UnexpectedEof,
 };
 
-use ureq::http::Uri;
 use ureq::{Error, Timeout};
 
 use crate::error::{ErrorKind, NexusError, Origin};
-use crate::url;
 
-/// Describes an error of ureq, showing only the origin of the URL. `server` is the server that the request was for.
-/// `is_repeatable` states whether another attempt is safe if the server has received the request. Another attempt is
-/// always safe if the server has received nothing.
-pub(super) fn describe(
-    error: &Error,
-    url: &Uri,
-    server: Origin,
-    is_repeatable: bool,
-) -> NexusError {
+/// The target of a request, for its errors.
+pub(super) struct Target {
+    /// The origin of the URL, or a description of it.
+    pub(super) place: String,
+    /// True if a redirect has chosen the host, so that no message may show the host.
+    pub(super) is_chosen: bool,
+    pub(super) server: Origin,
+}
+
+/// Describes an error of ureq, showing only the place of the target. `is_repeatable` states whether another attempt is
+/// safe if the server has received the request. Another attempt is always safe if the server has received nothing.
+pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> NexusError {
     let kind = match error {
         Error::Timeout(_) => ErrorKind::Timeout,
         Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
         Error::BodyExceedsLimit(_) => ErrorKind::BodyTooLarge,
         _ => ErrorKind::RequestFailed,
     };
-    let (is_transient, what) = explain(error);
-    let described = NexusError::new(kind, format!("{}: {what}", url::origin(url)));
+    let (is_transient, mut what) = explain(error);
+    if target.is_chosen && is_tls(error) {
+        // The messages about certificates name the host.
+        "TLS failed".clone_into(&mut what);
+    }
+    let described = NexusError::new(kind, format!("{}: {what}", target.place));
     let is_unsent = precedes_request(error);
     let described = described.with(|inner| {
         inner.origin = if is_unsendable(error) {
             Origin::Local
         } else {
-            server
+            target.server
         };
         inner.may_have_been_sent = !is_unsent;
     });
@@ -45,12 +50,12 @@ pub(super) fn describe(
 }
 
 /// The error of a request that was not begun, because its deadline had passed.
-pub(super) fn too_late(url: &Uri, server: Origin) -> NexusError {
+pub(super) fn too_late(target: &Target) -> NexusError {
     let what =
         "no time was left to send the request; raise `timeout` if a server is known to be slow";
-    let message = format!("{}: {what}", url::origin(url));
+    let message = format!("{}: {what}", target.place);
     NexusError::new(ErrorKind::Timeout, message).with(|inner| {
-        inner.origin = server;
+        inner.origin = target.server;
         inner.may_have_been_sent = false;
     })
 }
@@ -78,19 +83,28 @@ fn is_lookup(error: &io::Error) -> bool {
 fn precedes_request(error: &Error) -> bool {
     match error {
         Error::HostNotFound | Error::ConnectionFailed | Error::ConnectProxyFailed(_) => true,
-        // ureq completes the TLS handshake while it connects, and later errors of TLS are I/O errors.
-        Error::Tls(_) => true,
-        #[cfg(feature = "rustls")]
-        Error::Rustls(_) => true,
-        #[cfg(feature = "native-tls")]
-        Error::NativeTls(_) => true,
         Error::Timeout(reason) => matches!(reason, Timeout::Resolve | Timeout::Connect),
         Error::Io(error) => {
             is_lookup(error)
                 || is_handshake(error)
                 || matches!(error.kind(), ConnectionRefused | AddrNotAvailable)
         }
-        error => is_unsendable(error),
+        // ureq completes the TLS handshake while it connects, and later errors of TLS are I/O errors.
+        error => is_tls(error) || is_unsendable(error),
+    }
+}
+
+/// Returns whether the TLS library has failed.
+fn is_tls(error: &Error) -> bool {
+    match error {
+        // rustls errors have this kind.
+        Error::Io(error) => error.kind() == InvalidData,
+        Error::Tls(_) => true,
+        #[cfg(feature = "rustls")]
+        Error::Rustls(_) => true,
+        #[cfg(feature = "native-tls")]
+        Error::NativeTls(_) => true,
+        _ => false,
     }
 }
 

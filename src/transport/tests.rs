@@ -98,6 +98,7 @@ impl Asked {
 
     fn sent(self, transport: &Transport) -> Result<Response, NexusError> {
         let outgoing = Outgoing {
+            redirected_from: None,
             method: &self.method,
             url: &self.url.parse().unwrap(),
             headers: &HeaderMap::new(),

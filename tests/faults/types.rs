@@ -3,6 +3,7 @@
 use std::any::type_name;
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use nexus_sdk::serde_json::{Map, Value, json};
@@ -15,7 +16,7 @@ use nexus_sdk::{
 
 use crate::find_secrets::{KEY, SECRET, check_text};
 use crate::secrets::{strategies, token};
-use crate::support::{Server, client, exports, json, options};
+use crate::support::{Server, client, exports, json, options, text};
 
 /// The types that were checked, by the last part of their name.
 #[derive(Default)]
@@ -34,6 +35,7 @@ impl Seen {
 fn no_debug_of_any_public_type_shows_a_secret() {
     let mut seen = Seen::default();
     see_options(&mut seen);
+    see_calls(&mut seen);
     see_tokens(&mut seen);
     see_connections(&mut seen);
     see_sessions(&mut seen);
@@ -62,6 +64,27 @@ fn see_options(seen: &mut Seen) {
     seen.see(&ErrorKind::Timeout);
     seen.see(&Origin::Local);
     seen.see(&ConnectionStatus::Active);
+}
+
+/// A gateway that quotes the key in its error, and a program that shows each call.
+fn see_calls(seen: &mut Seen) {
+    let gateway = Server::play(vec![text(401, KEY), text(503, KEY)]);
+    let seen_calls = Arc::new(Mutex::new(Vec::new()));
+    let calls = Arc::clone(&seen_calls);
+    let options = options(&gateway).api_key(KEY).on_call(move |call| {
+        let mut seen = Seen::default();
+        seen.see(call);
+        calls.lock().unwrap().push((call.operation, seen));
+    });
+    seen.see(&options);
+    let client = NexusClient::new(options).unwrap();
+    assert!(client.resolve_token("ws", "p").is_err());
+    assert!(client.capture_schema("canary-state").is_err());
+    let calls = std::mem::take(&mut *seen_calls.lock().unwrap());
+    let operations: Vec<_> = calls.iter().map(|(operation, _)| *operation).collect();
+    assert_eq!(operations, ["resolve", "capture_schema"]);
+    seen.0
+        .extend(calls.into_iter().flat_map(|(_, seen)| seen.0));
 }
 
 fn see_tokens(seen: &mut Seen) {

@@ -4,7 +4,7 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+use nexus_sdk::{FetchOptions, GatewayCall, NexusClient, NexusClientOptions, TokenCache};
 use serde_json::Value;
 
 use crate::find_secrets::{KEY, check_text};
@@ -32,7 +32,14 @@ fn a_child_that_is_watched() {
     let gateway = Server::play(vec![text(503, KEY), json(200, &token(&Value::Null))]);
     // The program turns the log off, and the environment variable turns it on.
     let options = options(&gateway).api_key(KEY);
-    let client = NexusClient::new(options.retry_policy(retrying(1, Duration::ZERO))).unwrap();
+    let options = options.retry_policy(retrying(1, Duration::ZERO));
+    let is_shown = std::env::var("NEXUS_LOG").is_ok_and(|level| level != "off");
+    let show = move |call: &GatewayCall<'_>| {
+        if is_shown {
+            eprintln!("[NexusSDK] call: {call:?}");
+        }
+    };
+    let client = NexusClient::new(options.on_call(show)).unwrap();
     let cache = TokenCache::new();
     let other = Server::start(|_| text(200, ""));
     let away = other.url("/?canary");
@@ -92,13 +99,17 @@ fn whatever_fails_neither_stderr_nor_stdout_shows_a_secret() {
     }
     // Without any log line, the absence of secrets would prove nothing.
     for part in [
-        "GET /v1/resolve: 200 in ",
-        "GET /v1/resolve: request_failed in ",
-        "POST /v1/request-connection: timeout in ",
-        "attempt 1 failed",
+        "resolve: workspace \"ws\", provider \"two\\r\\nlines\": attempt 2 of 2 succeeded in ",
+        "resolve: attempt 1 of 1 failed in ",
+        " ms: request_failed: workspace \"ws\", provider \"p\": http://127.0.0.1:",
+        "request_connection: attempt 1 of 1 failed in ",
+        "attempt 1 of 2 failed, retrying in ",
+        "a token cannot be renewed: ",
         "refused the cached token",
         "plain http",
-        "/v1/refresh/c: 200",
+        "refresh: connection \"c\": attempt 1 of 2 succeeded",
+        // Written by the program from each `GatewayCall`.
+        "[NexusSDK] call: GatewayCall { operation: \"resolve\", workspace_id: Some(\"ws\"), ",
     ] {
         assert!(stderr.contains(part), "{part}");
     }

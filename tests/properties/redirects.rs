@@ -74,6 +74,7 @@ impl<'a> Chain<'a> {
             call: first,
             url,
             options: options.headers(own).header("x-plain", "kept"),
+            first: None,
             authenticated: true,
         };
         let home = url::origin(&hop.url);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::support::{self, Server, client, options};
 use nexus_sdk::serde_json::Map;
 use nexus_sdk::{
-    AgentSessionInput, FetchOptions, NexusClient, NexusError, RequestConnectionInput,
+    AgentSessionInput, FetchOptions, NexusClient, NexusError, Origin, RequestConnectionInput,
     RevokeOptions, TokenCache, WaitOptions,
 };
 
@@ -21,7 +21,11 @@ fn unused() -> Server {
 
 fn check(case: &str, error: &NexusError, code: &str, place: &str) {
     assert_eq!(error.code(), code, "{case:?}: {error}");
-    assert!(error.message().starts_with(place), "{case:?}: {error}");
+    // A call for a tenant names it first.
+    let named = format!(": {place}");
+    assert!(error.to_string().contains(&named), "{case:?}: {error}");
+    let places = (error.origin(), error.may_have_been_sent());
+    assert_eq!(places, (Origin::Local, false), "{case:?}: {error}");
     assert!(error.status_code().is_none() && !error.is_retryable());
     assert_eq!(error.to_string().lines().count(), 1, "{case:?}: {error}");
     assert!(!error.message().contains("secret"), "{error}");

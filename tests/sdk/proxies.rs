@@ -69,8 +69,8 @@ fn each_request_goes_through_the_proxy_of_its_scheme() {
         variables.extend(has_agent.then_some((AGENT, "")));
         let output = behind(&variables);
         let said = String::from_utf8_lossy(&output.stdout);
-        let refused = "http://example.test/: invalid_input: all_proxy: a SOCKS proxy needs";
-        let passed = "https://example.test/: request_failed: https://example.test: no connection through the proxy";
+        let refused = "http://example.test/: invalid_input: workspace \"ws\", provider \"p\": all_proxy: a SOCKS proxy needs";
+        let passed = "https://example.test/: request_failed: workspace \"ws\", provider \"p\": https://example.test: no connection through the proxy";
         for expected in [refused, passed] {
             let found = said.lines().any(|line| line.starts_with(expected));
             assert!(found, "{has_agent}: {said}");

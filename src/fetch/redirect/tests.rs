@@ -39,6 +39,7 @@ fn hop(method: &Method, url: &str, headers: &[(&'static str, &'static str)]) -> 
         call: "/{key}",
         url: url::parse(url).unwrap(),
         options,
+        first: None,
         authenticated: true,
     }
 }

@@ -1,0 +1,83 @@
+//! The subject of a call, which its errors and log lines name.
+
+use std::fmt;
+
+/// The longest part of a name that a message shows, in characters.
+const MAX_NAME: usize = 100;
+
+/// The tenant that a call is for, or the id of its connection or session. Empty for a call that has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Subject {
+    pub(crate) workspace_id: Option<Box<str>>,
+    pub(crate) provider: Option<Box<str>>,
+    pub(crate) connection_id: Option<Box<str>>,
+    pub(crate) session_id: Option<Box<str>>,
+}
+
+impl Subject {
+    pub(crate) fn tenant(workspace_id: &str, provider: &str) -> Self {
+        Self {
+            workspace_id: Some(workspace_id.into()),
+            provider: Some(provider.into()),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn connection(id: &str) -> Self {
+        Self {
+            connection_id: Some(id.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the connection alone: its tenant, or its id if the tenant is unknown.
+    pub(crate) fn connected(&self) -> Self {
+        let mut connected = self.clone();
+        if self.provider.is_some() {
+            connected.connection_id = None;
+        }
+        connected
+    }
+
+    /// Returns the beginning of a message about this subject, or an empty string.
+    pub(crate) fn prefix(&self) -> String {
+        if self.is_empty() {
+            return String::new();
+        }
+        format!("{self}: ")
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// Writes all parts in one line, such as `workspace "acme", provider "github"`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            ("workspace", &self.workspace_id),
+            ("provider", &self.provider),
+            ("connection", &self.connection_id),
+            ("session", &self.session_id),
+        ];
+        let mut separator = "";
+        for (what, name) in parts {
+            if let Some(name) = name {
+                write!(f, "{separator}{what} {}", quoted(name))?;
+                separator = ", ";
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns the text in quotes, without control or invisible characters, and cut after 100 characters.
+fn quoted(text: &str) -> String {
+    let cut = text.char_indices().nth(MAX_NAME);
+    let cut = cut.and_then(|(end, _)| text.get(..end));
+    cut.map_or_else(
+        || format!("{text:?}"),
+        |cut| format!("{:?}", [cut, "..."].concat()),
+    )
+}

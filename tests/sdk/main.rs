@@ -16,6 +16,7 @@ mod connections;
 mod consents;
 mod deadlines;
 mod errors;
+mod failures;
 mod fetch;
 mod flights;
 mod headers;

@@ -131,6 +131,7 @@ impl NexusError {
     ) -> Self {
         let may_pass = matches!(status, 408 | 425 | 429 | 500..=599);
         Self::new(ErrorKind::Api, message).with(|inner| {
+            (inner.kind, inner.origin) = (ErrorKind::Api, Origin::Api);
             inner.code = format!("http_{status}").into();
             inner.status = Some(status);
             inner.retry_after = retry_after;

@@ -179,3 +179,35 @@ macro_rules! debug_only {
     };
 }
 pub(crate) use debug_only;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_begins_once_for_each_subject_and_ends_once() {
+        let (one, other) = (Subject::connection("1"), Subject::connection("2"));
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut outages = Outages::default();
+        assert_eq!(outages.ended(&one, at(0)), None);
+        assert!(outages.failed(&one, at(1)));
+        assert!(!outages.failed(&one, at(2)));
+        assert!(outages.failed(&other, at(3)));
+        assert_eq!(outages.ended(&one, at(5)), Some(Duration::from_secs(4)));
+        assert_eq!(outages.ended(&one, at(6)), None);
+        assert!(outages.failed(&one, at(7)), "the next outage");
+        assert!(!outages.failed(&other, at(8)));
+    }
+
+    #[test]
+    fn outages_are_bounded() {
+        let mut outages = Outages::default();
+        let now = Instant::now();
+        for number in 0..=MAX_OUTAGES {
+            assert!(outages.failed(&Subject::connection(&number.to_string()), now));
+        }
+        assert_eq!(outages.0.len(), MAX_OUTAGES);
+        assert!(outages.failed(&Subject::connection("0"), now), "forgotten");
+    }
+}

@@ -59,3 +59,59 @@ fn a_message_is_one_line_whatever_it_repeats() {
         assert!(given_up.to_string().ends_with(expected), "{given_up}");
     }
 }
+
+#[test]
+fn a_subject_is_named_once_in_quotes_and_cut() {
+    let long = "x".repeat(101);
+    let cut = format!("\"{}...\"", "x".repeat(100));
+    let table = [
+        (
+            Subject::tenant("acme", "git\"hub"),
+            r#"workspace "acme", provider "git\"hub""#,
+        ),
+        (Subject::connection("c\r\n1"), r#"connection "c\r\n1""#),
+        (
+            Subject::connection("\u{202E}\u{200B}\u{1B}[2J"),
+            r#"connection "\u{202e}\u{200b}\u{1b}[2J""#,
+        ),
+        (
+            Subject::connection("\u{E9}\u{1F600}"),
+            "connection \"\u{E9}\u{1F600}\"",
+        ),
+        (Subject::connection(&long), &["connection ", &cut].concat()),
+    ];
+    for (subject, named) in table {
+        let error = NexusError::with_code("timeout", "too slow").about(&subject);
+        assert_eq!(error.to_string(), format!("timeout: {named}: too slow"));
+        let again = error.of_tenant("other", "other");
+        assert_eq!(again.message(), format!("{named}: too slow"));
+    }
+    let unnamed = NexusError::with_code("timeout", "too slow").about(&Subject::default());
+    assert_eq!(unnamed.message(), "too slow");
+}
+
+#[test]
+fn a_status_of_an_api() {
+    for status in 400..600 {
+        let error = NexusError::api(status, "no", Some(Duration::from_secs(1)));
+        assert_eq!(error.code(), format!("http_{status}"));
+        assert_eq!(
+            (error.kind(), error.origin()),
+            (ErrorKind::Api, Origin::Api)
+        );
+        assert_eq!(error.status_code(), Some(status));
+        let retryable = matches!(status, 408 | 425 | 429 | 500..);
+        let flags = (
+            error.is_retryable(),
+            error.needs_reconnect(),
+            error.may_have_been_sent(),
+        );
+        assert_eq!(flags, (retryable, false, true), "{status}");
+    }
+    let refused = NexusError::credential_refused("no");
+    assert_eq!(
+        (refused.kind(), refused.status_code()),
+        (ErrorKind::Api, Some(401))
+    );
+    assert!(refused.needs_reconnect() && !refused.is_retryable());
+}

@@ -24,6 +24,7 @@ mod hide;
 mod locks;
 mod middleware;
 mod outages;
+mod on_call;
 mod pool;
 #[cfg(not(feature = "socks-proxy"))]
 mod proxies;

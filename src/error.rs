@@ -32,6 +32,40 @@ pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 /// An error of the SDK: a code, and a message, usually with advice. `Display` prints `code: message`. `Debug` adds the
 /// kind and, if they are known, the status and the `Retry-After` time.
 ///
+/// # What to do
+///
+/// | question | method |
+/// |---|---|
+/// | Does the user have to connect? | [`needs_reconnect`](Self::needs_reconnect) |
+/// | May the same call succeed later, and when? | [`is_retryable`](Self::is_retryable), [`retry_after`](Self::retry_after) |
+/// | Is it safe to repeat a `POST`? | [`origin`](Self::origin), [`may_have_been_sent`](Self::may_have_been_sent) |
+/// | Which failure is it? | [`kind`](Self::kind), [`code`](Self::code), [`status_code`](Self::status_code) |
+///
+/// The [front page](crate#errors) has a `match` that decides. This table shows the answers for each failure. A failure of
+/// the network has the same answers for the gateway and for an API, and for every method.
+///
+/// | failure | code | `origin` | `may_have_been_sent` | `is_retryable` | `needs_reconnect` |
+/// |---|---|---|---|---|---|
+/// | an argument or option is unusable | `invalid_input` and others | `Local` | no | no | no |
+/// | the name lookup fails, the connection is refused, a proxy does not connect | `request_failed` | `Gateway` or `Api` | no | yes | no |
+/// | TLS: the certificate is not trusted | `request_failed` | `Gateway` or `Api` | no | no | no |
+/// | the connection is cut, before or after the response's head | `request_failed` | `Gateway` or `Api` | yes | yes | no |
+/// | no response in time | `timeout` | `Gateway` or `Api` | yes | yes | no |
+/// | the gateway says 401, 403 or 404 without a code | `http_401` and so on | `Gateway` | yes | no | no |
+/// | the gateway says that there is no connection | `connection_not_found` and others | `Gateway` | yes | no | yes |
+/// | the gateway says 408, 425, 429, 502, 503 or 504 | `http_429` and so on | `Gateway` | yes | yes | no |
+/// | the gateway says 500 | `http_500` | `Gateway` | yes | no | no |
+/// | an API's status, if it is an error | `http_404` and so on | `Api` | yes | 408, 425, 429, 5xx | no |
+/// | a redirect of an API that cannot be followed | `insecure_url` and others | `Api` | yes | no | no |
+///
+/// By default, an API's status is no error, but part of the response of a fetch.
+///
+/// # Contents
+///
+/// The error of a call for a workspace and provider names both in its message, and the error of a call by id names the id.
+/// Names are quoted, and cut after 100 characters. An error about a request after a redirect names the first origin and not
+/// the host, because a server has chosen the host.
+///
 /// An error is as small as a pointer, and cheap to clone. The SDK puts no token, key, request body, or path or query
 /// of a URL into an error. A message may repeat the gateway's own error text, with the API key and other secrets of
 /// the request replaced.
@@ -327,9 +361,13 @@ impl NexusError {
         self.0.origin
     }
 
-    /// Returns whether the server at the error's [`origin`](Self::origin) may have received the request, or an earlier
-    /// request of the same call. False if the connection was never established (the name lookup, the connection, the TLS
-    /// handshake or the proxy failed), and if the error came before the request was sent. If in doubt, true.
+    /// Returns whether the server at the error's [`origin`](Self::origin) may have received the failed request, or an
+    /// earlier request of the same call to that server. False if no connection was established (the name lookup, the
+    /// connection, the certificate or the proxy failed), and if the error came before the request was sent. If in doubt,
+    /// true.
+    ///
+    /// A fetch sends requests to two servers. If the gateway failed, this method is about the gateway.
+    /// [`is_retryable`](Self::is_retryable) shows how to find out whether a `POST` may have reached the API.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
@@ -347,7 +385,7 @@ impl NexusError {
     /// Returns whether only the user can fix this error, by connecting the provider. True if the connection
     /// does not exist (`connection_not_found` from a resolve), needs attention (`attention_required`),
     /// was revoked (`connection_revoked`, `http_410`), has no token (`token_not_found`),
-    /// or has no refresh token (`no_refresh_token`).
+    /// or has no refresh token (`no_refresh_token`), or if the API refuses the credential (`credential_refused`).
     ///
     /// False for an error that may be temporary, such as `token_expired`, because the provider may be down
     /// for a moment.
@@ -367,16 +405,27 @@ impl NexusError {
         self.0.next == Reconnect
     }
 
-    /// Returns whether the same call may succeed later. True for most network failures, a timeout,
-    /// `token_expired` and the statuses 429, 502, 503 and 504. False for a TLS failure, for `upstream_error` from
-    /// a refresh, and if the error shows that the broker behind the gateway has refused the request with a 4xx status other
-    /// than 429.
+    /// Returns whether the same call may succeed later. True for most network failures, a timeout, `token_expired` and the
+    /// statuses 408, 425, 429, 502, 503, 504, 520 to 527 and 530 (for the status of an API, 408, 425, 429 and 5xx). False
+    /// for a TLS failure, for `upstream_error` from a refresh, and if the error shows that the broker behind the gateway has
+    /// refused the request with a 4xx status other than 429.
+    ///
+    /// A `GET` can always be repeated. A fetch with another method may have been acted on if [`origin`](Self::origin) is [`Origin::Api`] and
+    /// [`may_have_been_sent`](Self::may_have_been_sent) is true. If the origin is [`Origin::Gateway`], the fetch has got no
+    /// token, and the API has not acted on the request.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
     ///
     /// let error = nexus_sdk::NexusClient::new(NexusClientOptions::new("")).unwrap_err();
     /// assert!(!error.is_retryable());
+    ///
+    /// /// Returns whether a `POST` may be sent again.
+    /// fn may_repeat(error: &nexus_sdk::NexusError) -> bool {
+    ///     let has_arrived = error.origin() == nexus_sdk::Origin::Api && error.may_have_been_sent();
+    ///     error.is_retryable() && !has_arrived
+    /// }
+    /// assert!(!may_repeat(&error));
     /// ```
     #[must_use]
     pub fn is_retryable(&self) -> bool {

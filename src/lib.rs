@@ -61,6 +61,49 @@
 //! - `request_agent_session`, with the feature `sessions`, opens a session for an AI agent that an operator has registered.
 //! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
 //!
+//! # Errors
+//!
+//! A [`NexusError`] says what happened, to whose connection, and what to do. A program decides by four methods: the user has
+//! to connect, the gateway or API asks to wait, the call can be repeated, or somebody has to read the message.
+//! [The page of `NexusError`](NexusError#what-to-do) has a table of failures, and [`ErrorKind`] the codes.
+//!
+//! ```
+//! use nexus_sdk::{NexusError, Origin};
+//! use std::time::Duration;
+//!
+//! #[derive(Debug, PartialEq)]
+//! enum Step {
+//!     /// Send the user to `request_connection`.
+//!     Connect,
+//!     /// Call again after this time.
+//!     Repeat(Duration),
+//!     /// Report the error. Another attempt would fail in the same way, or could act twice.
+//!     GiveUp,
+//! }
+//!
+//! fn next_step(error: &NexusError, is_get: bool) -> Step {
+//!     let has_arrived = error.origin() == Origin::Api && error.may_have_been_sent();
+//!     match error {
+//!         error if error.needs_reconnect() => Step::Connect,
+//!         error if !error.is_retryable() => Step::GiveUp,
+//!         // A 429 was not acted on. Anything else that reached the API may have been.
+//!         error if has_arrived && !is_get && error.status_code() != Some(429) => Step::GiveUp,
+//!         error => Step::Repeat(error.retry_after().unwrap_or(Duration::from_secs(5))),
+//!     }
+//! }
+//!
+//! let step = |code: &'static str| next_step(&NexusError::with_code(code, "no"), false);
+//! assert_eq!(step("connection_not_found"), Step::Connect);
+//! assert_eq!(step("broker_unavailable"), Step::Repeat(Duration::from_secs(5)));
+//! assert_eq!(step("invalid_input"), Step::GiveUp);
+//! ```
+//!
+//! # Watching a program
+//!
+//! By default, stderr gets a warning when a token cannot be renewed, once for each workspace and provider, and another line
+//! when it can be renewed again. [`NexusClientOptions::on_call`] reports each attempt to reach the gateway, for counters and
+//! alarms. The level [`Info`](LogLevel::Info) logs each attempt that failed.
+//!
 //! # Blocking, time and threads
 //!
 //! Every method that sends a request blocks the calling thread. The documentation of the method, or of its type, states
@@ -85,6 +128,7 @@
 //! | [`max_body_bytes`](NexusClientOptions::max_body_bytes) | 100 MiB | the largest response body of a fetch |
 //! | [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) | `false` | allows sending a credential to an API on another machine over plain http |
 //! | [`log_level`](NexusClientOptions::log_level) | `Warn` | the least severe level that is logged |
+//! | [`on_call`](NexusClientOptions::on_call) | none | a function that is called after each attempt to reach the gateway |
 //!
 //! # What the SDK does without being asked
 //!

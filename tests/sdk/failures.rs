@@ -408,3 +408,35 @@ fn an_error_after_a_redirect_does_not_show_the_host() {
         }
     }
 }
+
+/// A token is about to expire, and somebody between the client and the gateway responds.
+#[test]
+fn a_word_of_somebody_else_costs_no_good_token() {
+    let html = [("Content-Type", "text/html")];
+    let coded = |status, code: &str| json(status, &json!({"error": code, "message": "m"}));
+    let table = [
+        (coded(403, "forbidden"), true),
+        (coded(401, "Unauthorized"), true),
+        (coded(410, "gone"), true),
+        (reply(401, &html, "<p>Sign in</p>"), true),
+        (reply(410, &html, "<p>Gone</p>"), true),
+        (text(403, "no"), true),
+        // The gateway's own words.
+        (coded(403, "invalid_api_key"), false),
+        (coded(409, "attention_required"), false),
+        (text(401, "no"), false),
+    ];
+    for (number, (reply, is_kept)) in table.into_iter().enumerate() {
+        let failing = served(reply);
+        let client = NexusClient::new(failing.options(&failing.url)).unwrap();
+        let cache = nexus_sdk::TokenCache::new();
+        let soon = std::time::SystemTime::now() + Duration::from_secs(20);
+        let token = nexus_sdk::CachedToken::new("good", "Bearer", soon);
+        cache.set("acme", "github", token);
+        for _ in 0..2 {
+            let got = client.get_cached_token(&cache, "acme", "github");
+            let is_good = got.is_ok_and(|token| token.access_token == "good");
+            assert_eq!(is_good, is_kept, "row {number}");
+        }
+    }
+}

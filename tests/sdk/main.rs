@@ -23,8 +23,8 @@ mod headers;
 mod hide;
 mod locks;
 mod middleware;
-mod outages;
 mod on_call;
+mod outages;
 mod pool;
 #[cfg(not(feature = "socks-proxy"))]
 mod proxies;

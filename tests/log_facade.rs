@@ -1,5 +1,4 @@
 //! With the feature `log`, diagnostics are the program's logger's to write.
-#![cfg(feature = "log")]
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

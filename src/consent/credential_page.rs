@@ -166,5 +166,5 @@ fn cause(error: &NexusError) -> (&str, &str) {
     inner.unwrap_or((error.code(), error.message()))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "testing"))]
 mod tests;

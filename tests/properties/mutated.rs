@@ -52,10 +52,12 @@ pub(crate) fn each(target: &str, count: usize, check: impl Fn(&[u8])) {
 }
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/seeds")
-        .join(target);
-    let mut paths: Vec<_> = std::fs::read_dir(folder)
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    // A published package has neither this folder nor the seeds.
+    if !root.join(".ci").exists() {
+        return vec![Vec::new()];
+    }
+    let mut paths: Vec<_> = std::fs::read_dir(root.join("tests/seeds").join(target))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();

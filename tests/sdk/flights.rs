@@ -92,7 +92,6 @@ fn the_last_handle_of_any_kind_waits_for_the_flight() {
 }
 
 /// A form stays open as long as its listener, possibly until the program ends.
-#[cfg(feature = "consent")]
 #[test]
 fn a_form_is_no_handle() {
     let (gateway, cache) = (Slow::start(), TokenCache::new());

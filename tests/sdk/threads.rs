@@ -26,7 +26,6 @@ fn threads_can_send_share_and_clone_every_public_type_but_two() {
         all::<CaptureSchema>(),
         all::<CapturedCredential>(),
         all::<ConnectionStatus>(),
-        #[cfg(feature = "consent")]
         sent_and_shared::<ConsentListener>(),
         all::<ErrorKind>(),
         all::<FetchOptions>(),
@@ -57,7 +56,5 @@ fn threads_can_send_share_and_clone_every_public_type_but_two() {
         .collect();
     let mut public = BTreeSet::from_iter(crate::support::exports("src/lib.rs"));
     public.retain(|name| !["Result", "RefreshLock", "NO_SCOPES"].contains(&name.as_str()));
-    #[cfg(not(feature = "consent"))]
-    public.remove("ConsentListener");
     assert_eq!(found, public);
 }

@@ -40,8 +40,8 @@ const LIMITS: Limits = Limits {
 /// `consent`.
 ///
 /// Pass its [`return_url`](Self::return_url) to [`RequestConnectionInput`](crate::RequestConnectionInput). The
-/// returning browser shows "Connected. You can close this window.", or "Not connected" if the gateway's redirect says
-/// so. A wait with [`WaitOptions::consent`] then polls at once. The redirect proves nothing: only the gateway's status
+/// returning browser shows "Connected to github. You can close this window.", with the provider's name, or "Not
+/// connected" if the gateway's redirect says so. A wait with [`WaitOptions::consent`] then polls at once. The redirect proves nothing: only the gateway's status
 /// ends the wait. The wait also keeps polling at its interval, because the browser usually does not return if the user
 /// denies consent.
 ///
@@ -155,12 +155,13 @@ impl ConsentListener {
     ///
     /// The form has a field for each of the `properties` in the provider's JSON Schema, with its title and description.
     /// It ignores references such as `$ref` and combinations such as `oneOf`. The browser hides what the user types into
-    /// a field that [`CaptureSchema::is_secret`](crate::CaptureSchema::is_secret) calls secret, and a button shows it. If
-    /// the page is shown again after an error, it does not contain the values of such fields.
+    /// a field that [`CaptureSchema::is_secret`](crate::CaptureSchema::is_secret) calls secret, and a button shows it. No
+    /// response contains the values of such fields. After an error, the page's script keeps them in the form, unless the
+    /// gateway says that the provider refused them or that it no longer waits for them.
     ///
     /// The page names this program, the provider and the gateway's origin. This process sends the credential to the
     /// gateway. If the gateway refuses it, the page shows why, and the user can try again. Once the gateway accepts it,
-    /// the page says "Connected. You can close this window.", and a wait with [`WaitOptions::consent`] polls at once.
+    /// the page says "Connected to weather. You can close this window.", and a wait with [`WaitOptions::consent`] polls at once.
     ///
     /// The address works until the gateway has accepted a credential, the listener is dropped, or eight newer forms
     /// exist. If the form is sent twice at the same time, the gateway gets the second credential unless it has accepted

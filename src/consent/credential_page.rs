@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
-use super::form::Form;
+use super::form::{Attempt, Form, Problem};
 use super::input::Entered;
 use super::page::{self, Check};
 use super::random::random;
@@ -66,7 +66,7 @@ impl CredentialPage {
         let challenge = field(request.uri().query().unwrap_or_default(), "challenge");
         match (request.method().as_str(), challenge) {
             ("GET", Some(challenge)) => self.prove(&challenge),
-            ("GET", None) => self.page(None, &[]),
+            ("GET", None) => self.page(None),
             ("POST", _) if !is_same_origin(request, origin) => page::refused(403),
             ("POST", _) => match entered(request) {
                 Some(entered) => self.submit(&entered),
@@ -76,12 +76,12 @@ impl CredentialPage {
         }
     }
 
-    fn page(&self, entered: Option<&Entered>, problems: &[String]) -> Response {
+    fn page(&self, attempt: Option<&Attempt<'_>>) -> Response {
         let (Ok(challenge), Ok(proof)) = (random(), random()) else {
             return page::refused(500);
         };
         let check = Check { challenge, proof };
-        let response = self.form.page(entered, problems, &check);
+        let response = self.form.page(attempt, &check);
         self.checks.lock().push(check);
         response
     }
@@ -100,7 +100,7 @@ impl CredentialPage {
         let result = self.form.read(entered);
         match result.and_then(|credential| self.send(&credential)) {
             Ok(page) => page,
-            Err(problems) => self.page(Some(entered), &problems),
+            Err(problem) => self.page(Some(&Attempt { entered, problem })),
         }
     }
 
@@ -109,25 +109,32 @@ impl CredentialPage {
     ///
     /// # Errors
     ///
-    /// Returns messages that tell the user why the gateway has not accepted the credential.
-    fn send(&self, credential: &Object) -> Result<Response, Vec<String>> {
+    /// Returns the reason why the gateway has not accepted the credential.
+    fn send(&self, credential: &Object) -> Result<Response, Problem> {
         let _sending = self.sending.lock();
         if self.is_used.load(Ordering::SeqCst) {
             // The form was sent twice at the same time, and a browser shows the response to the second request.
-            return Ok(page::connected());
+            return Ok(self.connected());
         }
         let captured = capture(&self.gateway, &self.connections, &self.state, credential);
-        let captured = captured.map_err(|error| self.problems(&error))?;
+        let captured = captured.map_err(|error| self.problem(&error))?;
         self.is_used.store(true, Ordering::SeqCst);
-        let mut page = page::connected();
+        let mut page = self.connected();
         page.on_sent = Some(self.returns.notifier(captured.connection_id));
         Ok(page)
     }
 
-    fn problems(&self, error: &NexusError) -> Vec<String> {
+    fn connected(&self) -> Response {
+        page::connected(Some(&self.form.provider))
+    }
+
+    fn problem(&self, error: &NexusError) -> Problem {
         let (code, message) = cause(error);
         let advice = self.advice(error, code);
-        vec![advice, format!("Details: {message} ({code})")]
+        Problem::Gateway {
+            texts: vec![advice, format!("Details: {message} ({code})")],
+            is_final: matches!(code, "credentials_rejected" | "invalid_state"),
+        }
     }
 
     fn advice(&self, error: &NexusError, code: &str) -> String {

@@ -29,6 +29,8 @@ pub(super) struct Field {
     /// True if the browser hides the value while the user types it. The server never sends the value back.
     pub(super) secret: bool,
     pub(super) default: Option<String>,
+    /// The keyboard that a touch screen shows, as in HTML's attribute `inputmode`. `None` is the usual keyboard.
+    pub(super) input_mode: Option<&'static str>,
 }
 
 impl Field {
@@ -43,6 +45,7 @@ impl Field {
             secret: capture::is_secret(name, property),
             // The default of a field that is marked as secret could be a real secret.
             default: default.filter(|_| !capture::is_marked(property)),
+            input_mode: input_mode(name, property, &kind),
             kind,
         }
     }
@@ -121,6 +124,20 @@ fn has_lines(name: &str, property: &Object) -> bool {
     let format = json::text(property, "format").unwrap_or_default();
     matches!(&*format, "textarea" | "multiline" | "pem" | "json")
         || NAMES.iter().any(|part| name.contains(part))
+}
+
+/// Recognizes addresses by the schema's `format` or by the end of the name.
+fn input_mode(name: &str, property: &Object, kind: &Kind) -> Option<&'static str> {
+    let format = json::text(property, "format").unwrap_or_default();
+    let name = name.to_ascii_lowercase();
+    let is_url = |text: &str| text.ends_with("url") || text.ends_with("uri");
+    let is_email = |text: &str| text.ends_with("email");
+    match kind {
+        Kind::Number => Some("decimal"),
+        Kind::Line if is_url(&format) || is_url(&name) => Some("url"),
+        Kind::Line if is_email(&format) || is_email(&name) => Some("email"),
+        _ => None,
+    }
 }
 
 /// Returns the title, or the name in words if the title is missing or repeats the name.

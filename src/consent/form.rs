@@ -1,5 +1,6 @@
 //! The form for a credential, made from the provider's JSON Schema.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -9,6 +10,38 @@ use super::input::{Entered, Input, value_of};
 use super::page::{self, Check};
 use crate::json::{self, Object};
 use crate::loopback::{Response, escape};
+
+/// A submission that was not accepted.
+pub(super) struct Attempt<'a> {
+    pub(super) entered: &'a Entered,
+    pub(super) problem: Problem,
+}
+
+/// The reason why a submission was not accepted.
+pub(super) enum Problem {
+    /// A message for each field that the user has to correct, by the field's index. The gateway got nothing.
+    Fields(BTreeMap<usize, String>),
+    /// The gateway did not accept the credential. The texts tell the user why.
+    Gateway {
+        texts: Vec<String>,
+        /// True if another attempt with the same secrets cannot succeed.
+        is_final: bool,
+    },
+}
+
+impl Problem {
+    fn of_field(&self, index: usize) -> Option<&str> {
+        match self {
+            Self::Fields(problems) => problems.get(&index).map(String::as_str),
+            Self::Gateway { .. } => None,
+        }
+    }
+
+    /// Returns true if the page's script keeps the secrets in the form.
+    fn keeps_secrets(&self) -> bool {
+        !matches!(self, Self::Gateway { is_final: true, .. })
+    }
+}
 
 pub(super) struct Form {
     /// The name of this program.
@@ -42,31 +75,25 @@ impl Form {
     ///
     /// # Errors
     ///
-    /// Returns a message for each field that the user has to correct.
-    pub(super) fn read(&self, entered: &Entered) -> Result<Object, Vec<String>> {
+    /// Returns the fields that the user has to correct.
+    pub(super) fn read(&self, entered: &Entered) -> Result<Object, Problem> {
         let mut credential = Object::new();
-        let mut problems = Vec::new();
-        for field in &self.fields {
+        let mut problems = BTreeMap::new();
+        for (index, field) in self.fields.iter().enumerate() {
             match field.read(value_of(entered, &field.name)) {
                 Ok(Some(value)) => drop(credential.insert(field.name.clone(), value)),
                 Ok(None) => {}
-                Err(problem) => problems.push(problem),
+                Err(problem) => drop(problems.insert(index, problem)),
             }
         }
         if problems.is_empty() {
             return Ok(credential);
         }
-        Err(problems)
+        Err(Problem::Fields(problems))
     }
 
-    /// Renders the page. If there are problems, the page shows them and the entered values, except for secrets.
-    pub(super) fn page(
-        &self,
-        entered: Option<&Entered>,
-        problems: &[String],
-        check: &Check,
-    ) -> Response {
-        let is_first = problems.is_empty();
+    /// Renders the page. After an attempt, the page shows its problem and the entered values, except for secrets.
+    pub(super) fn page(&self, attempt: Option<&Attempt<'_>>, check: &Check) -> Response {
         let title = format!("Connect {}", self.provider);
         let (program, gateway) = (escape(&self.program), escape(&self.gateway));
         let mut main = format!(
@@ -76,42 +103,82 @@ impl Form {
         if let Some(description) = &self.description {
             let _ = writeln!(main, "<p class=\"described\">{}</p>", escape(description));
         }
-        if !is_first {
-            main.push_str(&self.summary(problems));
+        let problem = attempt.map(|attempt| &attempt.problem);
+        if let Some(problem) = problem {
+            main.push_str(&self.summary(problem));
         }
-        main.push_str("<form method=\"post\" autocapitalize=\"none\" spellcheck=\"false\">\n");
+        let keeps = if problem.is_some_and(Problem::keeps_secrets) {
+            " data-keeps-secrets"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            main,
+            "<form method=\"post\" autocapitalize=\"none\" spellcheck=\"false\"{keeps}>"
+        );
         for (index, field) in self.fields.iter().enumerate() {
             let input = Input {
                 field,
-                id: format!("f{index}"),
-                entered,
-                has_focus: index == 0 && is_first,
+                id: id(index),
+                entered: attempt.map(|attempt| attempt.entered),
+                problem: problem.and_then(|problem| problem.of_field(index)),
+                has_focus: index == 0 && attempt.is_none(),
             };
             main.push_str(&input.html());
         }
         let _ = write!(
             main,
-            "<button type=\"submit\">Connect</button>\n</form>\n\
+            "<button type=\"submit\">Connect</button>\n<p class=\"status\" role=\"status\"></p>\n</form>\n\
              <footer>\n<p>This page comes from <strong>{program}</strong> on this computer. What you enter goes to \
              the gateway at <strong>{gateway}</strong> and is not kept here.</p>\n\
              <p>If you did not start {program}, close this window.</p>\n</footer>\n</main>"
         );
-        if is_first {
-            return page::page(200, &title, &main, Some(check));
+        match attempt {
+            None => page::page(200, &title, &main, Some(check)),
+            Some(_) => page::page(422, &format!("Error: {title}"), &main, Some(check)),
         }
-        page::page(422, &format!("Error: {title}"), &main, Some(check))
     }
 
-    fn summary(&self, problems: &[String]) -> String {
-        let mut html = String::new();
-        for problem in problems {
-            let _ = writeln!(html, "<p>{}</p>", escape(problem));
-        }
+    fn summary(&self, problem: &Problem) -> String {
+        let mut html = match problem {
+            Problem::Fields(problems) => links(problems),
+            Problem::Gateway { texts, .. } => paragraphs(texts),
+        };
         if self.fields.iter().any(|field| field.secret) {
-            html.push_str("<p>Enter hidden fields again, because they are not kept.</p>\n");
+            let class = if problem.keeps_secrets() {
+                " class=\"unscripted\""
+            } else {
+                ""
+            };
+            let _ = writeln!(
+                html,
+                "<p{class}>Enter hidden fields again, because they are not kept.</p>"
+            );
         }
         page::summary(&html)
     }
+}
+
+/// Returns the id of a field's control.
+fn id(index: usize) -> String {
+    format!("f{index}")
+}
+
+fn links(problems: &BTreeMap<usize, String>) -> String {
+    let mut html = "<ul>\n".to_owned();
+    for (index, problem) in problems {
+        let (id, problem) = (id(*index), escape(problem));
+        let _ = writeln!(html, "<li><a href=\"#{id}\">{problem}</a></li>");
+    }
+    html + "</ul>\n"
+}
+
+fn paragraphs(texts: &[String]) -> String {
+    let mut html = String::new();
+    for text in texts {
+        let _ = writeln!(html, "<p>{}</p>", escape(text));
+    }
+    html
 }
 
 /// Returns the fields in their order on the page: required fields before optional fields, then secrets after other

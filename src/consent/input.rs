@@ -20,6 +20,8 @@ pub(super) struct Input<'a> {
     pub(super) id: String,
     /// The values of the last submission, if it was refused.
     pub(super) entered: Option<&'a Entered>,
+    /// The message that tells the user what to correct.
+    pub(super) problem: Option<&'a str>,
     pub(super) has_focus: bool,
 }
 
@@ -33,11 +35,12 @@ impl Input<'_> {
             " <span class=\"optional\">(optional)</span>"
         };
         let label = escape(&field.label);
-        let label = format!("<label for=\"{id}\">{label}{optional}</label>");
-        let mut hint = String::new();
-        if let Some(description) = &field.description {
-            let description = escape(description);
-            hint = format!("<p class=\"hint\" id=\"{id}-hint\">{description}</p>\n");
+        let label =
+            format!("<label for=\"{id}\"><span id=\"{id}-name\">{label}</span>{optional}</label>");
+        let mut notes = String::new();
+        for (class, text) in self.notes() {
+            let text = escape(text);
+            let _ = writeln!(notes, "<p class=\"{class}\" id=\"{id}-{class}\">{text}</p>");
         }
         let mut control = self.control();
         if field.secret {
@@ -45,9 +48,9 @@ impl Input<'_> {
             control = format!("<div class=\"secret\">\n{control}\n{show}\n</div>");
         }
         let parts = if is_flag {
-            format!("<div class=\"check\">{control}{label}</div>\n{hint}")
+            format!("<div class=\"check\">{control}{label}</div>\n{notes}")
         } else {
-            format!("{label}\n{hint}{control}\n")
+            format!("{label}\n{notes}{control}\n")
         };
         format!("<div class=\"field\">\n{parts}</div>\n")
     }
@@ -74,12 +77,19 @@ impl Input<'_> {
         }
     }
 
-    /// Renders a button that shows what the user has typed. The page's script makes it work.
+    /// Returns the texts that describe the control, with their classes.
+    fn notes(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let hint = self.field.description.as_deref().map(|text| ("hint", text));
+        let problem = self.problem.map(|text| ("problem", text));
+        hint.into_iter().chain(problem)
+    }
+
+    /// Renders a button that shows what the user has typed. The page's script makes it work, and changes its text.
     fn show_button(&self) -> String {
-        let (id, label) = (&self.id, escape(&self.field.label));
+        let id = &self.id;
         format!(
-            "<button type=\"button\" class=\"show\" aria-pressed=\"false\" aria-controls=\"{id}\" \
-             aria-label=\"Show {label}\">Show</button>"
+            "<button type=\"button\" class=\"show\" id=\"{id}-show\" aria-controls=\"{id}\" \
+             aria-labelledby=\"{id}-show {id}-name\">Show</button>"
         )
     }
 
@@ -105,8 +115,18 @@ impl Input<'_> {
         let (id, field) = (&self.id, self.field);
         let name = escape(&field.name);
         let mut html = format!(" id=\"{id}\" name=\"{name}\" autocomplete=\"off\"");
-        if field.description.is_some() {
-            let _ = write!(html, " aria-describedby=\"{id}-hint\"");
+        if let Some(mode) = field.input_mode {
+            let _ = write!(html, " inputmode=\"{mode}\"");
+        }
+        let notes: Vec<_> = self
+            .notes()
+            .map(|(class, _)| format!("{id}-{class}"))
+            .collect();
+        if !notes.is_empty() {
+            let _ = write!(html, " aria-describedby=\"{}\"", notes.join(" "));
+        }
+        if self.problem.is_some() {
+            html.push_str(" aria-invalid=\"true\"");
         }
         if field.required {
             html.push_str(" required");

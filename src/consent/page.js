@@ -32,7 +32,13 @@ const watch = async () => {
   if (challenge) setTimeout(watch, 2000);
 };
 
-const show = (html) => {
+// The server never sends secrets back. The page keeps them, unless they would be refused again.
+const keepSecrets = (from, to) => {
+  if (!to?.hasAttribute("data-keeps-secrets")) return;
+  for (const { id, value } of from.querySelectorAll(".secret [name]")) to.querySelector(`#${id}`).value = value;
+};
+
+const show = (html, form) => {
   // The style in a template is inert. In another document, the browser would complain about its nonce.
   const template = document.createElement("template");
   template.innerHTML = html;
@@ -40,6 +46,7 @@ const show = (html) => {
   const main = part("main");
   main.tabIndex = -1;
   ({ challenge, proof } = part("script")?.dataset ?? {});
+  keepSecrets(form, main.querySelector("form"));
   document.title = part("title").textContent;
   document.querySelector("main").replaceWith(main);
   (main.querySelector("[autofocus]") ?? main).focus();
@@ -58,10 +65,15 @@ const send = async (form) => {
   if (server !== "ours") return showUnsent(form);
   try {
     const body = new URLSearchParams(new FormData(form));
-    show(await (await fetch("", { method: "POST", body })).text());
+    show(await (await fetch("", { method: "POST", body })).text(), form);
   } catch {
     showUnsent(form);
   }
+};
+
+const setBusy = (form, isBusy) => {
+  form.querySelector("[type=submit]").ariaDisabled = isBusy;
+  form.querySelector("[role=status]").textContent = isBusy ? "Sending to the gateway\u2026" : "";
 };
 
 document.addEventListener("submit", async (event) => {
@@ -69,20 +81,20 @@ document.addEventListener("submit", async (event) => {
   // A second click would send the form again, and hide the response to the first.
   if (isSending) return;
   isSending = true;
-  document.body.setAttribute("aria-busy", true);
+  setBusy(event.target, true);
   await send(event.target);
-  document.body.removeAttribute("aria-busy");
+  setBusy(event.target, false);
   isSending = false;
 });
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest(".show");
   if (!button) return;
-  const isShown = button.getAttribute("aria-pressed") === "false";
-  button.setAttribute("aria-pressed", isShown);
+  const isShown = button.textContent === "Hide";
+  button.textContent = isShown ? "Show" : "Hide";
   const field = document.getElementById(button.getAttribute("aria-controls"));
   // The type of a textarea cannot be set, and its class hides the text.
-  field.type = isShown ? "text" : "password";
-  field.classList.toggle("hidden", !isShown);
+  field.type = isShown ? "password" : "text";
+  field.classList.toggle("hidden", isShown);
 });
 watch();

@@ -69,9 +69,14 @@ pub(super) fn secured(response: Response) -> Response {
     headers.into_iter().fold(response, set)
 }
 
-/// The page for a browser that has come back, or for a credential that the gateway has accepted.
-pub(super) fn connected() -> Response {
-    notice_page(200, TICK, "Connected", "You can close this window.")
+/// The page for a browser that has come back, or for a credential that the gateway has accepted. Names the provider if it is
+/// known.
+pub(super) fn connected(provider: Option<&str>) -> Response {
+    let title = match provider {
+        Some(provider) => format!("Connected to {provider}"),
+        None => "Connected".to_owned(),
+    };
+    notice_page(200, TICK, &title, "You can close this window.")
 }
 
 pub(super) fn not_connected() -> Response {
@@ -125,5 +130,5 @@ fn notice_page(status: u16, icon: &str, title: &str, text: &str) -> Response {
 }
 
 fn notice(icon: &str, title: &str, text: &str) -> String {
-    format!("{icon}\n<h1>{title}</h1>\n<p>{text}</p>")
+    format!("{icon}\n<h1>{}</h1>\n<p>{text}</p>", escape(title))
 }

@@ -73,8 +73,9 @@ impl Site {
         let Some(id) = id.filter(|id| self.returns.use_return_url(id)) else {
             return page::not_found();
         };
+        let provider = field(query, "provider").filter(|provider| !provider.is_empty());
         let mut page = match field(query, "status").as_deref() {
-            None | Some("success" | "active") => page::connected(),
+            None | Some("success" | "active") => page::connected(provider.as_deref()),
             Some(_) => page::not_connected(),
         };
         page.on_sent = Some(self.returns.notifier(id));

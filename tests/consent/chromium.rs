@@ -14,6 +14,8 @@ use super::support::LONG;
 pub(crate) const TAB: &str = "\u{E004}";
 pub(crate) const ENTER: &str = "\u{E007}";
 pub(crate) const SPACE: &str = " ";
+pub(crate) const BACKSPACE: &str = "\u{E003}";
+pub(crate) const END: &str = "\u{E010}";
 
 /// One window, closed when it is dropped.
 pub(crate) struct Chromium {
@@ -101,7 +103,7 @@ impl Chromium {
         self.wait_until("document.title", title);
     }
 
-    fn wait_until(&self, script: &str, expected: &str) {
+    pub(crate) fn wait_until(&self, script: &str, expected: &str) {
         let start = Instant::now();
         let script = format!("document.readyState + {script}");
         while self.text(&script) != format!("complete{expected}") {
@@ -119,26 +121,53 @@ impl Chromium {
         value["value"].as_str().unwrap().to_owned()
     }
 
-    /// Saves a picture of the page in light and dark, if a folder is given.
-    pub(crate) fn picture(&self, name: &str) {
+    /// Checks the page on a wide and on a narrow screen, in light and in dark, with axe-core. Saves a picture of each if
+    /// `SCREENSHOTS` names a folder.
+    pub(crate) fn inspect(&self, name: &str) {
+        for (width, scheme) in [1280, 390].iter().flat_map(|w| [(w, "dark"), (w, "light")]) {
+            let screen =
+                json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
+            self.command("Emulation.setDeviceMetricsOverride", &screen);
+            self.prefer(scheme);
+            let case = format!("{name}-{width}-{scheme}");
+            let wider =
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+            assert_eq!(self.look(wider), 0, "{case}");
+            assert_eq!(self.violations(), [""; 0], "{case}");
+            self.picture(&case);
+        }
+        self.command("Emulation.clearDeviceMetricsOverride", &json!({}));
+    }
+
+    /// Sets the color scheme that the user prefers.
+    pub(crate) fn prefer(&self, scheme: &str) {
+        let feature = json!({"name": "prefers-color-scheme", "value": scheme});
+        let media = json!({ "features": [feature] });
+        self.command("Emulation.setEmulatedMedia", &media);
+    }
+
+    /// Returns the rules of axe-core that the page violates, with the elements.
+    fn violations(&self) -> Vec<String> {
+        let file = std::env::var("AXE").expect("AXE names axe.min.js; see browser.sh");
+        let axe = std::fs::read_to_string(file).unwrap();
+        let script = format!(
+            "const done = arguments[0]; window.axe || (() => {{ {axe} }})(); \
+             axe.run().then((found) => done(found.violations.flatMap((rule) => \
+             rule.nodes.map((node) => `${{rule.id}}: ${{node.html}}`))), (error) => done([`${{error}}`]));"
+        );
+        let found = self.post("/execute/async", &json!({"script": script, "args": []}));
+        serde_json::from_value(found).unwrap()
+    }
+
+    fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("SCREENSHOTS").map(PathBuf::from) else {
             return;
         };
         std::fs::create_dir_all(&folder).unwrap();
-        for scheme in ["dark", "light"] {
-            let feature = json!({"name": "prefers-color-scheme", "value": scheme});
-            self.command(
-                "Emulation.setEmulatedMedia",
-                &json!({ "features": [feature] }),
-            );
-            let picture = self.command(
-                "Page.captureScreenshot",
-                &json!({"captureBeyondViewport": true}),
-            );
-            let picture = picture["data"].as_str().unwrap();
-            let file = folder.join(format!("{name}-{scheme}.png"));
-            std::fs::write(file, base64_decoded(picture)).unwrap();
-        }
+        let options = json!({"captureBeyondViewport": true});
+        let picture = self.command("Page.captureScreenshot", &options);
+        let picture = base64_decoded(picture["data"].as_str().unwrap());
+        std::fs::write(folder.join(format!("{name}.png")), picture).unwrap();
     }
 
     fn command(&self, command: &str, params: &Value) -> Value {

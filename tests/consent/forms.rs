@@ -95,7 +95,11 @@ fn a_key_is_entered_refused_mended_and_taken() {
 
     let page = submit(&form, "api_key=canary-2&region=");
     assert_eq!(page.status, 200);
-    assert!(page.html.contains("<h1>Connected</h1>"), "{}", page.html);
+    assert!(
+        page.html.contains("<h1>Connected to weather</h1>"),
+        "{}",
+        page.html
+    );
     let credential = |fields: Value| value!({"state": "s-1", "credentials": fields});
     let expected = [
         credential(value!({"api_key": "canary-1", "region": "eu"})),
@@ -117,6 +121,11 @@ fn a_refusal_says_what_to_do() {
     let table = [
         (rejected(), "weather did not accept these credentials."),
         (rejected(), "Details: 401 (credentials_rejected)"),
+        (rejected(), "<p>Enter hidden fields again"),
+        (
+            passed_on("invalid_base_url", "no such host"),
+            "spellcheck=\"false\" data-keeps-secrets>",
+        ),
         (refused(422, "other", ""), "Check them and try again"),
         (
             refused(502, "validation_unreachable", "timed out"),

@@ -13,9 +13,16 @@ fn returned(listener: &ConsentListener, query: &str) -> u16 {
 
 #[test]
 fn a_browser_that_comes_back_sees_what_the_gateway_says() {
-    for (status, heading) in [("success", "Connected"), ("failed", "Not connected")] {
+    let table = [
+        ("success", "&provider=github", "Connected to github"),
+        ("success", "&provider=%3Cb%3E", "Connected to &lt;b&gt;"),
+        ("success", "&provider=", "Connected"),
+        ("success", "", "Connected"),
+        ("failed", "&provider=github", "Not connected"),
+    ];
+    for (status, provider, heading) in table {
         let listener = ConsentListener::bind().unwrap();
-        let query = format!("status={status}&connection_id=c-1&provider=github");
+        let query = format!("status={status}&connection_id=c-1{provider}");
         let url = format!("{}?{query}", listener.return_url());
         let page = get(&url);
         assert_eq!(page.status, 200);

@@ -32,6 +32,26 @@ fn what_a_property_becomes() {
 }
 
 #[test]
+fn a_touch_screen_shows_the_keyboard_for_numbers_and_addresses() {
+    let table = [
+        ("port", json!({"type": "integer"}), Some("decimal")),
+        ("pin", json!({"type": "number"}), Some("decimal")),
+        ("baseUrl", json!({}), Some("url")),
+        ("server", json!({"format": "uri"}), Some("url")),
+        ("EMAIL", json!({}), Some("email")),
+        ("user", json!({"format": "email"}), Some("email")),
+        ("api_key", json!({}), None),
+        ("url_count", json!({}), None),
+        ("url", json!({"enum": ["a"]}), None),
+        ("email", json!({"type": "array"}), None),
+    ];
+    for (name, property, expected) in table {
+        let field = field(name, &property);
+        assert_eq!(field.input_mode, expected, "{name} {property}");
+    }
+}
+
+#[test]
 fn a_default_is_kept_unless_the_field_is_marked_as_secret() {
     let table = [
         ("tier", json!({"default": "free"}), Some("free")),

@@ -3,7 +3,7 @@
 use nexus_sdk::WaitOptions;
 use serde_json::{Value, json as value};
 
-use super::super::chromium::{BACKSPACE, END, ENTER, SPACE, TAB};
+use super::super::chromium::{BACKSPACE, Chromium, END, ENTER, SPACE, TAB};
 use super::super::support::{LONG, client};
 use super::OpenForm;
 
@@ -191,6 +191,31 @@ fn a_typo_in_one_field_costs_no_other_field() {
         "region": "Europe", "api_key": "right", "port": 80, "verify": true, "private_key": "line 1\nline 2",
     });
     assert_eq!(sent["credentials"], expected);
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn without_scripts_a_typo_costs_the_hidden_fields_and_the_page_says_so() {
+    let open = OpenForm::visited(Chromium::without_scripts(), str::to_owned);
+    let browser = &open.browser;
+    open.enter("canary-1");
+    browser.press(&TAB.repeat(2));
+    browser.press("80 a");
+    browser.press(ENTER);
+    browser.wait_for_title("Error: Connect weather");
+    let hint = "document.querySelector('.unscripted')";
+    assert_eq!(
+        browser.text(&format!("getComputedStyle({hint}).display")),
+        "block"
+    );
+    let text = browser.text(&format!("{hint}.textContent"));
+    assert_eq!(
+        text,
+        "Enter hidden fields again, because they are not kept."
+    );
+    assert_eq!(browser.text("document.forms[0].api_key.value"), "");
+    assert_eq!(browser.text("document.forms[0].port.value"), "80 a");
+    assert_eq!(open.sent(), 0);
 }
 
 /// The contrast of the submit button's text (WCAG 2.2, "contrast ratio"), or 0 if the button is not opaque. axe-core leaves out

@@ -190,6 +190,23 @@
 //! `mcp_minimal.rs` and `mcp_stdio_server`; `build_script`; and `rest_tools.rs`, which finds and executes tools over REST.
 //! Two packages are meant to be copied: `redis_lock`, a [`RefreshLock`] for several hosts, and `lookup_cache`, an agent for
 //! slow name servers. The command line tool `nexus` is in `examples/nexus`.
+//!
+//! # Stability
+//!
+//! Version numbers follow [Cargo's rules](https://doc.rust-lang.org/cargo/reference/semver.html). A version can break a program
+//! only if its first number is new or, before 1.0, its second number. [`changes`] says what breaks.
+//!
+//! | part | promise |
+//! |---|---|
+//! | the items on these pages, and the features | public: removing or changing one is a breaking change |
+//! | the crates [`ureq`] 3, [`http`] 1 and [`serde_json`] 1 | public, because signatures contain their types. A change to ureq 4, http 2 or serde_json 2 is a breaking change: after 1.0, it makes this crate 2.0 |
+//! | all other dependencies | private: any version can change them |
+//! | error [codes](NexusError::code) and [kinds](NexusError::kind) | public: a code keeps its meaning, and an error that a page lists keeps its code. Any version can add codes. The gateway chooses the codes of its own errors |
+//! | the texts of error messages, log lines, `Debug` output, and the pages of `ConsentListener` | for people: any version can change them, so compare codes instead |
+//! | defaults, such as the timeout | public: a change that a program would notice is a breaking change |
+//! | the oldest supported Rust, `rust-version` in `Cargo.toml` | rises only with a new second number, and only to a Rust that is at least six months old |
+//!
+//! A fix for a vulnerability can be an exception to all of this. Only the latest version gets fixes.
 // Most examples in the documentation need this feature. Plain `cargo test` of the published package, which lacks the feature,
 // runs those of this page only.
 #![cfg(any(not(doctest), feature = "testing"))]

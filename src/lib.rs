@@ -199,7 +199,7 @@
 //! | part | promise |
 //! |---|---|
 //! | the items on these pages, and the features | public: removing or changing one is a breaking change |
-//! | the crates `ureq` 3, `http` 1 and `serde_json` 1 | public, because signatures contain their types. A change to ureq 4, http 2 or serde_json 2 is a breaking change: after 1.0, it makes this crate 2.0 |
+//! | the crates `ureq` 3, `http` 1 and `serde_json` 1 | public, because signatures contain their types. A change to `ureq` 4, `http` 2 or `serde_json` 2 is a breaking change: after 1.0, it makes this crate 2.0 |
 //! | all other dependencies | private: any version can change them |
 //! | error [codes](NexusError::code) and [kinds](NexusError::kind) | public: a code keeps its meaning, and an error that a page lists keeps its code. Any version can add codes. The gateway chooses the codes of its own errors |
 //! | the texts of error messages, log lines, `Debug` output, and the pages of `ConsentListener` | for people: any version can change them, so compare codes instead |

@@ -13,6 +13,8 @@ use ureq::http::Uri;
 /// The reason why a string is not a usable URL. An error shows the reason after a name, as in `url: <problem>`.
 pub(crate) type Problem = Cow<'static, str>;
 
+const NOT_HTTP: &str = "does not begin with https:// or http://";
+
 /// Parses an absolute URL. Refuses spaces and control characters. Removes the fragment. Percent-encodes the other
 /// bytes that RFC 3986 does not allow in a path or query, except `[` and `]`, which many APIs use.
 pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
@@ -25,7 +27,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
         .ok_or("has no scheme; give an absolute URL such as https://host.example/path")?;
     let is_http = matches!(&*scheme.to_ascii_lowercase(), "https" | "http");
     let rest = rest.strip_prefix("//").filter(|_| is_http);
-    let rest = rest.ok_or("does not begin with https:// or http://")?;
+    let rest = rest.ok_or(NOT_HTTP)?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).unwrap_or_default();
     let mut normal = format!("{scheme}://");
@@ -110,13 +112,15 @@ pub(crate) fn after_redirect(first: &Uri) -> String {
     format!("{} (after a redirect)", origin(first))
 }
 
-/// Resolves a reference, such as a `Location`, against the URL of the request (RFC 3986 section 5.2).
-/// Keeps the dot segments of a reference with a scheme or host. Percent-encodes spaces, because some servers
-/// send them unencoded.
+/// Resolves a reference, such as a `Location`, against the URL of the request (RFC 3986 section 5.2). A colon in the first
+/// segment of a reference ends a scheme (section 4.2), even in `localhost:8080`. Keeps the dot segments of a reference with
+/// a scheme or host. Percent-encodes spaces, because some servers send them unencoded.
 pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     let reference = reference.trim().replace(' ', "%20");
     let (reference, _fragment) = reference.split_once('#').unwrap_or((&reference, ""));
-    if split_scheme(reference).is_some() {
+    let first = reference.split(['/', '?']).next().unwrap_or_default();
+    if first.contains(':') {
+        split_scheme(reference).ok_or(NOT_HTTP)?;
         return parse(reference);
     }
     let scheme = base.scheme_str().unwrap_or_default();

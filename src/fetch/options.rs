@@ -27,7 +27,8 @@ const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Redirects {
-    /// Follows up to ten redirects. Methods and bodies change according to the Fetch standard.
+    /// Follows up to ten redirects. Methods and bodies change according to the Fetch standard. A response whose `Location`
+    /// is missing, empty or only a fragment is returned, because it leads nowhere.
     ///
     /// The credential is sent only to the origin (scheme, host and port) of the call. The same applies to each
     /// of the caller's headers whose name suggests a secret, such as `Cookie` or `X-Api-Key`. After a redirect to

@@ -30,12 +30,15 @@ pub(crate) struct Hop<'a> {
     pub(crate) authenticated: bool,
 }
 
-/// Returns the `Location` of a response that is a redirect.
+/// Returns the `Location` of a response that is a redirect: as in curl, the first that is not empty. A `Location` with
+/// nothing before its fragment refers to the same document (RFC 3986 section 4.4), so such a response is no redirect.
 pub(crate) fn location(status: u16, headers: &HeaderMap) -> Option<&[u8]> {
-    match status {
-        301 | 302 | 303 | 307 | 308 => Some(headers.get(LOCATION)?.as_bytes()),
-        _ => None,
+    if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+        return None;
     }
+    let values = headers.get_all(LOCATION).iter();
+    let mut targets = values.map(|value| value.as_bytes().trim_ascii());
+    targets.find(|target| !matches!(target, [] | [b'#', ..]))
 }
 
 impl Hop<'_> {
@@ -69,16 +72,17 @@ impl Hop<'_> {
         Ok(())
     }
 
+    /// Resolves a `Location`. Percent-encodes its non-ASCII bytes one by one, as curl does, because they may be in any
+    /// encoding.
     fn resolve(&self, status: u16, target: &[u8]) -> Result<Uri> {
-        let from = self.place();
-        let problem = |problem: &str| {
+        let target = url::encode_unless(target, |byte| byte.is_ascii());
+        url::join(&self.url, &target).map_err(|problem| {
+            let from = self.place();
             let message =
                 format!("{from}: the redirect's Location is not usable: {problem}; {ADVICE}");
             NexusError::new(ErrorKind::InvalidResponse, message)
                 .with(|inner| inner.status = Some(status))
-        };
-        let target = std::str::from_utf8(target).map_err(|_| problem("not UTF-8"))?;
-        url::join(&self.url, target).map_err(|reason| problem(&reason))
+        })
     }
 
     /// Changes the method according to the Fetch standard ("HTTP-redirect fetch"). Status 303 turns all methods

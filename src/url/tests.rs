@@ -110,7 +110,9 @@ fn references() {
         ("g#s/../x", "http://a/b/c/g"),
         (" /g\t\r\n", "http://a/g"),
         ("/a b?c d", "http://a/a%20b?c%20d"),
-        ("g:80", "http://a/b/c/g:80"),
+        ("./g:80", "http://a/b/c/g:80"),
+        ("g/h:80", "http://a/b/c/g/h:80"),
+        ("?g:80", "http://a/b/c/d;p?g:80"),
         ("HTTPS://G:443/x", "https://g/x"),
         ("/a//b", "http://a/a//b"),
     ];
@@ -130,9 +132,8 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
     #[rustfmt::skip]
     let stay = [
         "/\\evil.example", "\\\\evil.example", "./\\evil.example", "%2f%2fevil.example", "/.//evil.example",
-        "/..//evil.example", "x//evil.example", "@evil.example", ":80@evil.example", ".evil.example",
-        "evil.example:443/x", "?//evil.example", "#//evil.example", "?@evil.example", "/@evil.example",
-        "／／evil.example", "://evil.example", "HTTPS://GOOD.example:443/x", "//good.EXAMPLE", "//good.example:?x",
+        "/..//evil.example", "x//evil.example", "@evil.example", ".evil.example", "?//evil.example", "#//evil.example", "?@evil.example", "/@evil.example",
+        "／／evil.example", "HTTPS://GOOD.example:443/x", "//good.EXAMPLE", "//good.example:?x",
     ];
     for reference in stay {
         let url = join(&base, reference).unwrap();
@@ -146,6 +147,7 @@ fn hostile_references_are_refused_or_stay_on_the_origin() {
         "view-source:https://evil.example", "//evil.example\\.good.example/", "//good.example@evil.example",
         "//good.example%2eevil.example", "//good。example", "//good.example:443:443", "//127.1", "javascript:alert(1)",
         "ht\ttps://evil.example", "/\t/evil.example", "/\r\nHost: evil.example", "//evil\t.example",
+        "://evil.example", ":80@evil.example", "evil.example:443/x", "127.0.0.1:80",
     ];
     for reference in refused {
         let joined = join(&base, reference).map(|url| url.to_string());

@@ -95,7 +95,7 @@ impl<'a> Chain<'a> {
         headers.insert("location", HeaderValue::from_bytes(target).ok()?);
         let target = redirect::location(status, &headers)?;
         let before = (self.hop.url.clone(), self.hop.authenticated);
-        let text = std::str::from_utf8(target).unwrap_or_default();
+        let text = &url::encode_unless(target, |byte| byte.is_ascii());
         if let Err(error) = self.hop.redirect(status, target, self.token) {
             let next = url::join(&before.0, text).unwrap_or_default();
             let names = [url::origin(&before.0), url::origin(&next)].concat();

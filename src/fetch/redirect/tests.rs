@@ -70,11 +70,32 @@ fn refusal(token: &CachedToken, url: &str, target: &[u8]) -> NexusError {
 #[test]
 fn which_responses_redirect() {
     let mut headers = HeaderMap::new();
-    assert_eq!(location(302, &headers), None, "without a Location");
     headers.insert(LOCATION, HeaderValue::from_static("/next"));
     for status in 100..600 {
         let redirects = [301, 302, 303, 307, 308].contains(&status);
         assert_eq!(location(status, &headers).is_some(), redirects, "{status}");
+    }
+}
+
+/// The rows with a fragment are from RFC 3986 section 4.4, and the others from curl 7.88.
+#[test]
+fn the_location_that_counts() {
+    let table: [(&[&str], Option<&str>); 9] = [
+        (&[], None),
+        (&[""], None),
+        (&[" \t "], None),
+        (&["#part"], None),
+        (&[" #"], None),
+        (&["?"], Some("?")),
+        (&[" /a\t"], Some("/a")),
+        (&["/a", "/b"], Some("/a")),
+        (&["", "/b"], Some("/b")),
+    ];
+    for (values, expected) in table {
+        let values = values.iter().map(|value| HeaderValue::from_static(value));
+        let headers = values.map(|value| (LOCATION, value)).collect();
+        let found = location(307, &headers);
+        assert_eq!(found, expected.map(str::as_bytes), "{headers:?}");
     }
 }
 
@@ -245,13 +266,35 @@ fn schemes() {
     }
 }
 
-/// `src/url/tests.rs` has the rules of targets.
+/// curl 7.88 does the same.
+#[test]
+fn bytes_that_are_not_ascii_are_percent_encoded() {
+    let table = [
+        (&b"/r\xE9sum\xE9"[..], "/r%E9sum%E9"),
+        ("/résumé?é".as_bytes(), "/r%C3%A9sum%C3%A9?%C3%A9"),
+    ];
+    for (target, path) in table {
+        let mut hop = hop(&Method::GET, "https://a.example/", &[]);
+        hop.redirect(302, target, &bearer()).unwrap();
+        assert_eq!(hop.url.path_and_query().unwrap(), path);
+    }
+}
+
+/// `src/url/tests.rs` has the rules of targets. A scheme is a scheme in a reference (RFC 3986 section 4.2); curl 7.88 and
+/// Go refuse these schemes as well.
 #[test]
 fn targets_that_are_no_url() {
     for target in [
         &b"https://u:canary@b.example/"[..],
         b"javascript:alert(1)",
-        b"\xff",
+        b"tel:123",
+        b"x:1",
+        b"urn:1",
+        b"localhost:8080/x",
+        b"1x:y",
+        b"https:",
+        b"https:443",
+        b"//b\xFC.example/",
     ] {
         let error = refusal(&bearer(), "https://a.example/secret?canary", target);
         let (shown, message) = (format!("{error:?}"), error.message());

@@ -11,7 +11,8 @@ use std::env;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use ureq::config::Config;
+use ureq::config::{AutoHeaderValue, Config};
+use ureq::http::header::RANGE;
 use ureq::http::{self, HeaderMap, Method, Request, Uri};
 use ureq::{Body, Proxy, RequestExt as _, Timeout};
 
@@ -180,6 +181,13 @@ impl Transport {
             && (self.timeout.mul_f32(63.0 / 64.0)..=self.timeout).contains(&left)
     }
 
+    /// Returns whether ureq must not ask for gzip, as it does by default. A range of a compressed body cannot be decoded, and
+    /// ureq removes `Content-Length` from the response to a compressed `HEAD`.
+    fn refuses_gzip(&self, method: &Method, headers: &HeaderMap) -> bool {
+        let is_asked = matches!(self.config().accept_encoding(), AutoHeaderValue::Default);
+        is_asked && (method == Method::HEAD || headers.contains_key(RANGE))
+    }
+
     fn run(
         &self,
         request: &Outgoing<'_>,
@@ -193,12 +201,13 @@ impl Transport {
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
         *built.headers_mut() = request.headers.clone();
-        if max_age.is_some() || !self.is_usual(proxy, left) {
+        let refuses_gzip = self.refuses_gzip(request.method, request.headers);
+        if refuses_gzip || max_age.is_some() || !self.is_usual(proxy, left) {
             let keeps_limits = self.has_callers_agent && !request.may_refresh;
             let own = keeps_limits.then(|| self.config());
             let age = max_age.unwrap_or(self.config().max_idle_age());
             let config = self.agents.agent.configure_request(built);
-            let config = settings::of_request(config, left, own);
+            let config = settings::of_request(config, refuses_gzip, left, own);
             built = config.proxy(proxy.cloned()).max_idle_age(age).build();
         }
         match request.body {
@@ -214,10 +223,11 @@ impl Transport {
         request: Request<ureq::SendBody<'_>>,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let url = request.uri().clone();
+        let refuses_gzip = self.refuses_gzip(request.method(), request.headers());
         // ureq attaches the agent, which has the settings, to every request that it passes to a middleware.
         let config = request.middleware_config();
         let config = config.ok_or(ureq::Error::ConnectionFailed)?;
-        let mut config = settings::of_every_request(config);
+        let mut config = settings::of_every_request(config, refuses_gzip);
         let proxy = self.proxy(&url);
         let proxy = proxy.map_err(|error| ureq::Error::Other(Box::new(error)))?;
         if url::is_loopback(&url) || proxy != self.config().proxy() {

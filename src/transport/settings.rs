@@ -69,20 +69,29 @@ fn tls() -> ureq::tls::TlsConfig {
     builder.build()
 }
 
-/// Applies the settings that every request needs, whichever agent sends it.
-pub(super) fn of_every_request<B: ureq::AsSendBody>(config: RequestConfig<B>) -> RequestConfig<B> {
+/// Applies the settings that every request needs, whichever agent sends it. With `refuses_gzip`, ureq adds no
+/// `Accept-Encoding`.
+pub(super) fn of_every_request<B: ureq::AsSendBody>(
+    config: RequestConfig<B>,
+    refuses_gzip: bool,
+) -> RequestConfig<B> {
     // If ureq followed redirects, it would forward a credential in a custom header to other origins.
-    config.max_redirects(0).allow_non_standard_methods(true)
+    let config = config.max_redirects(0).allow_non_standard_methods(true);
+    if refuses_gzip {
+        return config.accept_encoding("");
+    }
+    config
 }
 
 /// Applies the settings and time limits of one request. The limits of the caller's `own` agent stay, also those for the
 /// whole request and for the lookup of the host.
 pub(super) fn of_request(
     config: RequestConfig<()>,
+    refuses_gzip: bool,
     left: Duration,
     own: Option<&Config>,
 ) -> RequestConfig<()> {
-    let config = of_every_request(config).http_status_as_error(false);
+    let config = of_every_request(config, refuses_gzip).http_status_as_error(false);
     let config = limited!(config, left, own);
     if own.is_some() {
         return config;

@@ -93,14 +93,74 @@ mod gzip {
         }
     }
 
+    /// Go and OkHttp do not ask for gzip with `HEAD` or a `Range` either.
     #[test]
-    fn gzip_is_asked_for_unless_the_caller_asks_for_something() {
-        for (own, asked) in [(None, "gzip"), (Some("br"), "br")] {
+    fn gzip_is_asked_for_where_it_helps_unless_the_caller_asks_for_something() {
+        let table: [(_, &[(&str, &str)], &[&str]); 6] = [
+            ("GET", &[], &["gzip"]),
+            ("POST", &[], &["gzip"]),
+            ("HEAD", &[], &[]),
+            ("GET", &[("Range", "bytes=10-29")], &[]),
+            ("GET", &[("accept-encoding", "br")], &["br"]),
+            ("HEAD", &[("Accept-Encoding", "gzip")], &["gzip"]),
+        ];
+        for (method, headers, asked) in table {
             let server = Server::play(vec![reply(200, &[], "")]);
-            let own = own.map(|value| ("Accept-Encoding", value));
-            fetch(&server.url("/"), get().headers(own)).unwrap();
-            assert_eq!(server.requests()[0].all("accept-encoding"), [asked]);
+            let options = get().method(method).headers(headers.iter().copied());
+            fetch(&server.url("/"), options).unwrap();
+            let requests = server.requests();
+            assert_eq!(
+                requests[0].all("accept-encoding"),
+                asked,
+                "{method} {headers:?}"
+            );
         }
+    }
+
+    /// Compresses whatever it is asked to compress, as nginx does with `gzip_types *`.
+    fn compressing() -> Server {
+        Server::start(|request| {
+            let takes_gzip = request.header("accept-encoding") == Some("gzip");
+            let (label, body) = match takes_gzip {
+                true => ("Content-Encoding: gzip\r\n", gzip(&[b'x'; 1000])),
+                false => ("", vec![b'x'; 1000]),
+            };
+            if request.method == "HEAD" {
+                let head = with_length(label, &body);
+                return bytes(&head[..head.len() - body.len()]).then(End::Keep);
+            }
+            let body = request.header("range").map_or(&*body, |_| &body[10..30]);
+            bytes(with_length(label, body)).then(End::Keep)
+        })
+    }
+
+    #[test]
+    fn a_head_has_the_length_of_the_body_and_a_range_is_a_part_of_it() {
+        let server = compressing();
+        let range = get().header("Range", "bytes=10-29");
+        let (.., body) = fetch(&server.url("/"), range.clone()).unwrap();
+        assert_eq!(body, [b'x'; 20]);
+        let head = get().method("HEAD");
+        let (_, headers, _) = fetch(&server.url("/"), head).unwrap();
+        assert_eq!(headers["content-length"], "1000");
+        let (client, cache) = holder(options(&server), "t-1");
+        let agent = client.authenticated_agent(&cache, "ws", "p");
+        let head = agent.head(server.url("/")).call().unwrap();
+        assert_eq!(head.headers()["content-length"], "1000");
+        let range = agent.get(server.url("/")).header("Range", "bytes=10-29");
+        let body = range.call().unwrap().body_mut().read_to_vec().unwrap();
+        assert_eq!(body, [b'x'; 20]);
+        let asked = agent
+            .get(server.url("/"))
+            .call()
+            .unwrap()
+            .body_mut()
+            .read_to_vec();
+        assert_eq!(asked.unwrap(), [b'x'; 1000]);
+        assert_eq!(
+            server.requests().pop().unwrap().all("accept-encoding"),
+            ["gzip"]
+        );
     }
 
     #[test]

@@ -139,6 +139,36 @@ fn fields_of_an_interim_response_and_long_chunk_extensions_are_errors() {
     }
 }
 
+/// Left to ureq: the gzip that the caller has asked for, and the labels of a response to HEAD or of a range, which the server
+/// sends although nobody has asked for gzip.
+#[cfg(feature = "gzip")]
+#[test]
+fn gzip_is_decoded_whoever_has_asked_for_it() {
+    let label = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length:";
+    let agent = settings().build().new_agent();
+    let server = Server::play(vec![bytes(with_length(
+        "Content-Encoding: gzip\r\n",
+        &gzip(b"plain"),
+    ))]);
+    let own = agent.get(server.url("/")).header("Accept-Encoding", "gzip");
+    let mut response = own.call().unwrap();
+    let labels = ["content-encoding", "content-length"];
+    let kept = labels.map(|name| response.headers().contains_key(name));
+    let body = response.body_mut().read_to_vec().unwrap();
+    assert_eq!((kept, &*body), ([false; 2], &b"plain"[..]), "fixed");
+
+    let server = Server::play(vec![bytes(format!("{label} 1234\r\n\r\n"))]);
+    let head = agent.head(server.url("/")).call().unwrap();
+    let kept = labels.map(|name| head.headers().contains_key(name));
+    assert_eq!(kept, [false; 2], "fixed");
+
+    let got = read_once([format!("{label} 20\r\n\r\n").as_bytes(), &[0; 20]].concat());
+    assert!(
+        matches!(got, Err(ureq::Error::Decompress(..))),
+        "fixed: {got:?}"
+    );
+}
+
 /// Left to ureq: other spellings of gzip (RFC 9110 section 8.4.1.3).
 #[cfg(feature = "gzip")]
 #[test]

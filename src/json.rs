@@ -10,7 +10,7 @@ pub(crate) type Object = Map<String, Value>;
 /// object with one field takes about 700 bytes of memory, but only 7 bytes of text.
 const MAX_VALUES: usize = 32 << 10;
 
-/// Parses JSON. Refuses JSON whose values would take much more memory than its text. Each comma and colon counts as a
+/// Parses JSON, after a byte order mark if there is one (RFC 8259 section 8.1). Refuses JSON whose values would take much more memory than its text. Each comma and colon counts as a
 /// value, also in a string, and each opening bracket as four.
 ///
 /// # Errors
@@ -26,7 +26,12 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     if values.sum::<usize>() > MAX_VALUES.saturating_mul(factor) {
         return Err("it has too many values".to_owned());
     }
-    serde_json::from_slice(text).map_err(|error| error.to_string())
+    serde_json::from_slice(without_bom(text)).map_err(|error| error.to_string())
+}
+
+/// Returns the text without the byte order mark of UTF-8, which some servers put before JSON.
+pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
 }
 
 /// Removes the fields that are `null`.
@@ -120,6 +125,13 @@ mod tests {
     const PROVIDER: &str = r#""github": {"id": "6f1c2d5e-0000-4000-8000-000000000000", "api_base_url": "https://api.github.com",
         "user_info_endpoint": "https://api.github.com/user", "scopes": ["repo", "read:user", "user:email"],
         "description": "Code hosting, issues, and reviews", "category": "development"}"#;
+
+    #[test]
+    fn a_byte_order_mark_is_ignored() {
+        assert_eq!(parse("\u{FEFF}[1]".as_bytes()), Ok(Value::from(vec![1])));
+        let second = parse("\u{FEFF}\u{FEFF}[1]".as_bytes());
+        assert!(second.is_err(), "{second:?}");
+    }
 
     #[test]
     fn memory_is_in_proportion_to_the_text() {

@@ -132,7 +132,8 @@ impl TokenResponse {
         let assumed = clock.at.after(DEFAULT_TTL).wall;
         let token_type = self.token_type.as_deref().unwrap_or("Bearer");
         let end = stated.unwrap_or(assumed);
-        let mut token = CachedToken::new(&*self.access_token, token_type, end);
+        // White space around a token or key is never a part of it, unlike around a password.
+        let mut token = CachedToken::new(self.access_token.trim(), token_type.trim(), end);
         token.assumed_expiry = stated.is_none().then_some(assumed);
         // The credentials of a self-hosted instance may contain its base URL.
         let base_url = self.field("base_url");
@@ -159,7 +160,7 @@ impl TokenResponse {
     }
 
     fn oauth2(&self, token: &mut CachedToken) -> Result<()> {
-        if self.access_token.is_empty() {
+        if token.access_token.is_empty() {
             return Err(NexusError::no_credential("access_token"));
         }
         token.use_type_as_prefix();
@@ -168,7 +169,7 @@ impl TokenResponse {
 
     fn header(&self, token: &mut CachedToken) -> Result<()> {
         match self.static_key() {
-            Err(error) if self.access_token.is_empty() => return Err(error),
+            Err(error) if token.access_token.is_empty() => return Err(error),
             Err(_) => {}
             Ok(key) => token.access_token = key,
         }
@@ -248,9 +249,14 @@ impl TokenResponse {
         })
     }
 
-    /// Returns the key of a provider with the strategy `header` or `query_param`.
+    /// Returns the key of a provider with the strategy `header` or `query_param`, without white space around it.
     fn static_key(&self) -> Result<String> {
-        self.needed(&self.config_or("credential_field", "api_key"))
+        let field = self.config_or("credential_field", "api_key");
+        let key = self.needed(&field)?.trim().to_owned();
+        if key.is_empty() {
+            return Err(NexusError::no_credential(&field));
+        }
+        Ok(key)
     }
 
     /// Returns a field of the credentials.

@@ -113,7 +113,7 @@ fn is_page(response: &Response) -> bool {
 /// Returns the body, or a description of a redirect, of a blank body, or of a body that starts like a JSON object or
 /// list. JSON objects and lists are not shown, because they may contain credentials.
 fn body_of(status: u16, body: &[u8]) -> String {
-    let what = match String::from_utf8_lossy(body).trim() {
+    let what = match String::from_utf8_lossy(json::without_bom(body)).trim() {
         _ if status < 400 => "a redirect",
         text if is_blank(text) => "no body",
         text if text.starts_with(['{', '[']) => "JSON without a usable message",

@@ -139,9 +139,11 @@ impl CachedToken {
         (self.assumed_expiry != Some(self.expires_at)).then_some(self.expires_at)
     }
 
-    /// Puts the token's type before the token in the header. Any spelling of `bearer` becomes `Bearer`.
+    /// Puts the token's type before the token in the header. Any spelling of `bearer` becomes `Bearer`, and so does a blank
+    /// type.
     pub(super) fn use_type_as_prefix(&mut self) {
-        if !self.token_type.eq_ignore_ascii_case("bearer") {
+        let is_bearer = self.token_type.eq_ignore_ascii_case("bearer");
+        if !is_bearer && !self.token_type.is_empty() {
             self.value_prefix = [&self.token_type, " "].concat();
         }
     }

@@ -1,6 +1,6 @@
 //! Response bodies: framing, compression and limits. `tests/faults` has bodies that are cut or damaged.
 
-use crate::support::{Reply, Server, bytes, holder, in_chunks, options, with_length};
+use crate::support::{Reply, Server, bytes, client, holder, in_chunks, options, text, with_length};
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::{FetchOptions, NexusError};
 
@@ -40,6 +40,14 @@ fn a_body_up_to_the_limit_passes_and_one_byte_more_is_an_error() {
     for (framing, answer) in framed("", b"") {
         assert_eq!(fetch_limited(answer, 0).unwrap().2, b"", "{framing}");
     }
+}
+
+/// RFC 8259 section 8.1 lets a parser ignore it.
+#[test]
+fn the_json_of_a_gateway_may_begin_with_a_byte_order_mark() {
+    let gateway = Server::play(vec![text(200, "\u{FEFF}{\"access_token\": \"t-1\"}")]);
+    let token = client(&gateway).resolve_token("ws", "p").unwrap();
+    assert_eq!(token.access_token, "t-1");
 }
 
 #[test]

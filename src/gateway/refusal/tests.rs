@@ -67,6 +67,7 @@ fn every_form_of_an_error_body() {
         ("9, nested", 403, r#"{"error":{"code":"denied","message":"not you"}}"#, "denied", "not you"),
         ("9, nested in part", 403, r#"{"error":{"message":"not you"}}"#, "http_403", "not you"),
         ("no text", 400, "{}", "http_400", &without(400, UNUSABLE)),
+        ("a byte order mark", 409, "\u{FEFF}{\"token\":\"x\"}", "http_409", &without(409, UNUSABLE)),
         ("a code alone", 403, r#"{"error":"not_found"}"#, "not_found", &without(403, UNUSABLE)),
         ("empty", 400, r#"{"error":"","code":"","message":"","detail":"d"}"#, "http_400", "d"),
         ("a number", 400, r#"{"error":400,"message":"m"}"#, "http_400", "m"),

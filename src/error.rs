@@ -259,16 +259,16 @@ impl NexusError {
         Some(self.0.connection).filter(|status| !status.is_empty())
     }
 
-    /// Creates the error of a call whose attempts have all failed. The error repeats the status and text of the last
-    /// failure, and has that failure as its source.
+    /// Creates the error of a call whose attempts have all failed. The error has the kind and status of the last failure,
+    /// repeats its text, and has it as its source.
     pub(crate) fn exhausted(last: Self, attempts: u32) -> Self {
         if attempts == 1 {
             return last;
         }
         let message = format!("gave up after {attempts} attempts; the last one failed with {last}");
-        let kind = ErrorKind::MaxRetriesExceeded;
         last.clone().with(|inner| {
-            (inner.kind, inner.code, inner.message) = (kind, kind.code().into(), message);
+            inner.code = "max_retries_exceeded".into();
+            inner.message = message;
             inner.source = Some(last);
         })
     }

@@ -7,6 +7,7 @@ pub(crate) mod redirect;
 pub(crate) mod scope;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use ureq::http::HeaderMap;
@@ -68,6 +69,7 @@ impl Fetcher {
             deadline: Deadline::after(timeout),
             secrets: self.hide_credential.then(Secrets::default),
             has_response: false,
+            has_reconnected: Cell::new(false),
         };
         let response = fetch.send_hops();
         let response = response.map_err(|error| fetch.after_response(error))?;
@@ -89,6 +91,8 @@ struct PendingFetch<'a> {
     secrets: Option<Secrets>,
     /// True once the API has responded, for example with a redirect.
     has_response: bool,
+    /// True once a connection that was cut has been replaced.
+    has_reconnected: Cell<bool>,
 }
 
 impl PendingFetch<'_> {
@@ -157,6 +161,7 @@ impl PendingFetch<'_> {
                 body: self.hop.options.data.as_deref(),
                 may_refresh: false,
                 is_call: false,
+                has_reconnected: &self.has_reconnected,
             };
             let max_body = client.gateway.options.max_body_bytes;
             client.transport.send(&outgoing, deadline, max_body)

@@ -13,6 +13,7 @@
 mod key;
 mod turn;
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -404,7 +405,9 @@ impl Flights {
             let lock = self.process_lock.as_ref();
             let waits_for = |name| *flight.lock_name.lock() = name;
             let _guard = turn::acquire(lock, &flight.key, &self.gateway, is_ending, waits_for)?;
-            Ok(self.gateway.attempt(&flight.request, true))
+            Ok(self
+                .gateway
+                .attempt(&flight.request, true, &Cell::new(false)))
         };
         let pause = |wait| self.pause(wait);
         self.gateway

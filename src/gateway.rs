@@ -3,6 +3,7 @@
 pub(crate) mod refusal;
 mod report;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -209,9 +210,10 @@ impl Gateway {
 
     /// Sends a request that cannot refresh a token, retries it according to the policy, and reads the response.
     pub(crate) fn send(&self, call: &Request) -> Result<Success> {
+        let has_reconnected = Cell::new(false);
         self.retry(
             call,
-            || Ok(self.attempt(call, false)),
+            || Ok(self.attempt(call, false, &has_reconnected)),
             || false,
             std::thread::sleep,
         )
@@ -244,16 +246,26 @@ impl Gateway {
 
     /// Sends a request once. An attempt that may make the gateway refresh a token has at least 40 s, so that no refresh is
     /// cut short.
-    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Attempt {
+    pub(crate) fn attempt(
+        &self,
+        call: &Request,
+        may_refresh: bool,
+        has_reconnected: &Cell<bool>,
+    ) -> Attempt {
         let start = Instant::now();
-        let outcome = self.try_once(call, may_refresh);
+        let outcome = self.try_once(call, may_refresh, has_reconnected);
         Attempt {
             outcome: outcome.map_err(|error| error.about(&call.subject)),
             duration: start.elapsed(),
         }
     }
 
-    fn try_once(&self, call: &Request, may_refresh: bool) -> Result<Success> {
+    fn try_once(
+        &self,
+        call: &Request,
+        may_refresh: bool,
+        has_reconnected: &Cell<bool>,
+    ) -> Result<Success> {
         let mut headers = self.headers.clone();
         headers.extend(call.headers.clone());
         let request = Outgoing {
@@ -264,6 +276,7 @@ impl Gateway {
             body: call.body.as_deref(),
             may_refresh,
             is_call: true,
+            has_reconnected,
         };
         let timeout = if may_refresh {
             self.longest_turn()

@@ -7,6 +7,7 @@ mod failure;
 mod proxies;
 mod settings;
 
+use std::cell::Cell;
 use std::env;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -42,6 +43,8 @@ pub(crate) struct Outgoing<'a> {
     /// True for a call to the gateway. If its response is not a success, at most 64 KiB of the body are read, and a body
     /// that breaks off is not an error.
     pub(crate) is_call: bool,
+    /// True once the fetch or call that this request is a part of has replaced a connection that was cut.
+    pub(crate) has_reconnected: &'a Cell<bool>,
 }
 
 impl Outgoing<'_> {
@@ -121,7 +124,7 @@ impl Transport {
     /// requests use the pool, but no connection from before a suspension of the machine. A server may close an idle
     /// connection just as a request reuses it. If a connection ends without a response, an idempotent request
     /// (RFC 9110 section 9.2.2) that cannot refresh a token is therefore sent once more, unless this client has not had
-    /// any response yet.
+    /// any response yet. That happens once in a fetch or call, whose later attempts and redirects then connect anew.
     pub(crate) fn send(
         &self,
         request: &Outgoing<'_>,
@@ -131,12 +134,15 @@ impl Transport {
         if deadline.left().is_none() {
             return Err(failure::too_late(&request.target()));
         }
-        let may_repeat = request.is_repeatable() && self.has_responded.load(Relaxed);
-        let max_age = self.max_age(request.may_refresh);
+        let has_reconnected = request.has_reconnected.get();
+        let may_repeat =
+            request.is_repeatable() && self.has_responded.load(Relaxed) && !has_reconnected;
+        let max_age = self.max_age(request.may_refresh || has_reconnected);
         let proxy = self.proxy(request.url)?;
         let mut outcome = self.run(request, proxy, deadline, max_age);
         let is_cut = outcome.as_ref().is_err_and(failure::is_disconnect);
         if may_repeat && is_cut {
+            request.has_reconnected.set(true);
             outcome = self.run(request, proxy, deadline, self.max_age(true));
         }
         // Threads that send requests share this flag. A write would slow the others down, so a set flag is not written again.

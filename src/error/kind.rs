@@ -6,9 +6,12 @@ use super::Origin;
 ///
 /// # Codes
 ///
-/// Each kind below has one code, except [`Gateway`](Self::Gateway). The set of the gateways' codes is open: this table has
-/// the codes that gateways are known to send, and another version of a gateway may send others. For a response without a
-/// code, the SDK sets `http_<status>` or `sessions_not_supported`.
+/// Each kind below has one code, except [`Gateway`](Self::Gateway). If a request was [retried](crate::RetryPolicy) and every
+/// attempt has failed, the code is `max_retries_exceeded`, and the kind is the kind of the last failure, which `source()`
+/// returns.
+///
+/// The set of the gateways' codes is open: this table has the codes that gateways are known to send, and another version of
+/// a gateway may send others. For a response without a code, the SDK sets `http_<status>` or `sessions_not_supported`.
 ///
 /// Only the gateway's own words are final: a code of the table with a 4xx status, except `token_expired` and any code with
 /// 429. After a final error, a cached token is no longer used, and
@@ -70,8 +73,6 @@ pub enum ErrorKind {
     /// `invalid_credentials`: the credential from the gateway is unusable, or has no field for a placeholder in the
     /// URL.
     InvalidCredentials,
-    /// `max_retries_exceeded`: every attempt failed. `source()` returns the last failure.
-    MaxRetriesExceeded,
     /// `request_failed`: the network, the server or this machine failed before the response was complete. The gateway
     /// or upstream may have acted on the request.
     RequestFailed,
@@ -100,11 +101,10 @@ pub enum ErrorKind {
     Api,
 }
 
-const CODES: [(ErrorKind, &str); 12] = [
+const CODES: [(ErrorKind, &str); 11] = [
     (ErrorKind::InvalidInput, "invalid_input"),
     (ErrorKind::InvalidResponse, "invalid_response"),
     (ErrorKind::InvalidCredentials, "invalid_credentials"),
-    (ErrorKind::MaxRetriesExceeded, "max_retries_exceeded"),
     (ErrorKind::RequestFailed, "request_failed"),
     (ErrorKind::Timeout, "timeout"),
     (ErrorKind::UnsupportedStrategy, "unsupported_strategy"),

@@ -105,6 +105,7 @@ impl Asked {
             body: self.body.as_deref(),
             may_refresh: self.may_refresh,
             is_call: false,
+            has_reconnected: &Cell::new(false),
         };
         let deadline = Deadline::after(self.timeout);
         transport.send(&outgoing, deadline, 64 << 20)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::errors::METHODS;
 use crate::requests::input;
 use crate::support::{
-    self, Server, bearer, bytes, client, json, options, reply, retrying, said, text,
+    self, Server, bearer, bytes, client, holder, json, options, reply, retrying, said, text,
 };
 use nexus_sdk::{
     ErrorKind, FetchOptions, LogLevel, NexusClient, NexusClientOptions, NexusError, RetryPolicy,
@@ -117,8 +117,30 @@ fn a_refused_connection_is_tried_again_for_every_method() {
     for (method, error) in both(&client) {
         let error = error.unwrap();
         assert_eq!(error.code(), "max_retries_exceeded", "{method}");
+        assert_eq!(error.kind(), ErrorKind::RequestFailed, "{method}");
         assert!(error.message().contains("3 attempts"), "{method}: {error}");
         assert_eq!((error.status_code(), error.is_retryable()), (None, true));
+    }
+}
+
+/// The repeat after a connection was cut happens once in a fetch or call, and not once an attempt.
+#[test]
+fn retries_and_the_repeat_on_a_new_connection_do_not_multiply() {
+    for (retries, sent) in [(0, 2), (1, 3), (3, 5)] {
+        let cutting = || Server::play(vec![json(200, &json!({"status": "ok"})), bytes("")]);
+        let (upstream, gateway) = (cutting(), cutting());
+        let (client, cache) = holder(options(&gateway).retry_policy(quick(retries)), "t");
+        let fetch =
+            |options| client.authenticated_fetch(&cache, "ws", "p", &upstream.url("/"), options);
+        fetch(FetchOptions::default()).unwrap();
+        let policy = FetchOptions::default().retry_policy(quick(retries));
+        let error = fetch(policy).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RequestFailed);
+        assert_eq!(upstream.requests().len(), 1 + sent, "{retries}, a fetch");
+        client.health().unwrap();
+        let error = client.providers().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RequestFailed);
+        assert_eq!(gateway.requests().len(), 1 + sent, "{retries}, a call");
     }
 }
 
@@ -139,7 +161,7 @@ fn the_last_failure_stays_visible_when_the_attempts_are_used_up() {
     let gateway = Server::play(vec![text(502, ""), json(503, &body)]);
     let client = retrying_client(&gateway, quick(1));
     let error = client.check_connection("c").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::MaxRetriesExceeded);
+    assert_eq!(error.kind(), ErrorKind::Gateway);
     assert_eq!(said(&error), ("max_retries_exceeded", Some(503)));
     for part in ["2 attempts", "broker_unavailable", "the broker is away"] {
         assert!(error.message().contains(part), "{error}");

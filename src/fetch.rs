@@ -18,6 +18,7 @@ use crate::fetch::options::{FetchOptions, Redirects};
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
 use crate::resolve::Source;
+use crate::retry::Failure;
 use crate::time::Deadline;
 use crate::time::date;
 use crate::token::CachedToken;
@@ -168,9 +169,13 @@ impl PendingFetch<'_> {
         };
         let is_before = |wait| deadline.left().is_some_and(|left| left > wait);
         let refused = |response: &Response| {
-            let is_retried = idempotent && policy.retries_status(response.status().as_u16());
-            let why = || format!("the upstream returned status {}", response.status());
-            is_retried.then(|| (why(), date::retry_after_header(response.headers())))
+            let status = response.status();
+            let is_retried = idempotent && policy.retries_status(status.as_u16());
+            is_retried.then(|| Failure {
+                why: format!("the upstream returned status {status}"),
+                status: Some(status.as_u16()),
+                retry_after: date::retry_after_header(response.headers()),
+            })
         };
         let note = |line: fmt::Arguments<'_>| {
             let prefix = fetcher.subject().prefix();

@@ -314,10 +314,10 @@ pub(crate) fn with_id(path: &str, name: &str, id: &str) -> Result<String> {
 
 /// Returns whether the gateway may still be working on a call that a proxy has given up on, so that a second request
 /// could refresh the token at the same time. A POST (a refresh, or a request for a session) may also be under way after
-/// a proxy's 502, which has none of the gateway's codes. A POST acts even if the token has not expired.
+/// a proxy's 502 or 520, which has none of the gateway's codes. A POST acts even if the token has not expired.
 fn is_under_way(error: &NexusError, is_post: bool) -> bool {
     match error.status_code() {
-        Some(502) => is_post && !error.code().starts_with("broker_"),
+        Some(502 | 520) => is_post && !error.code().starts_with("broker_"),
         status => matches!(status, Some(504 | 524)),
     }
 }

@@ -4,26 +4,31 @@ use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
+use crate::error::meaning;
 use crate::error::{NexusError, Result};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The number of retries of a request, and the pauses between the attempts.
 ///
 /// The policy in [`NexusClientOptions`](crate::NexusClientOptions::retry_policy) applies to requests to the
 /// gateway, and the policy in [`FetchOptions`](crate::FetchOptions::retry_policy) to the request of a fetch.
 ///
-/// Statuses 502, 503 and 504 are retried, and 429 if [`retry_on_429`](Self::retry_on_429) is set. In a
-/// fetch, they are retried only for idempotent methods (RFC 9110 section 9.2.2). Network failures are
-/// retried if they may be temporary and either the method is idempotent or the error shows that the request was
-/// not sent. There are two exceptions for requests to the gateway:
+/// Statuses 408, 425, 502, 503 and 504 are retried, Cloudflare's 520 to 527 and 530, and 429 if
+/// [`retry_on_429`](Self::retry_on_429) is set. In a fetch, they are retried only for idempotent methods (RFC 9110
+/// section 9.2.2). Network failures are retried if they may be temporary and either the method is idempotent or the error
+/// shows that the request was not sent. There are two exceptions for requests to the gateway:
 ///
 /// - An error is not retried if it is `upstream_error` from a refresh, or if it shows that the broker, the service behind
 ///   the gateway, has refused the request with a 4xx status other than 429.
 /// - A request that may [refresh](crate::refreshes) a token is not retried while the gateway may still be working on it:
-///   after a 504, or after a network failure unless the error shows that the request was not sent. A call to
-///   `refresh_connection` or `request_agent_session` is retried after a 502 only if the code begins with `broker_`.
+///   after a 504 or 524, or after a network failure unless the error shows that the request was not sent. A call to
+///   `refresh_connection` or `request_agent_session` is retried after a 502 or 520 only if the code begins with `broker_`.
 ///
 /// The pause before retry `n` (from 0) is `min(min_delay * 2^n, max_delay)` times a random factor between
-/// 0.2 and 0.8. A longer `Retry-After` is honoured, up to `max_delay`.
+/// 0.2 and 0.8. A longer `Retry-After` is honoured. If it is longer than `max_delay`, the request is not retried, and the
+/// caller gets the response or its error, whose [`retry_after`](NexusError::retry_after) is the time to wait. A 429 with
+/// `Retry-After: 0` is retried after a second, or after `max_delay` if that is shorter, because a gateway rounds down.
 ///
 /// ```
 /// use nexus_sdk::RetryPolicy;
@@ -94,7 +99,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the longest pause before a retry. Default 2 s.
+    /// Sets the longest pause before a retry. Default 2 s. A request is not retried if its response asks for a longer pause.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
@@ -105,8 +110,9 @@ impl RetryPolicy {
     /// gateway.fail_next(1, retry_after);
     /// let policy = RetryPolicy::default().retries(1).max_delay(Duration::from_millis(10));
     /// let options = NexusClientOptions::new(gateway.url()).retry_policy(policy);
-    /// // Retries after 10 ms, although the gateway asks for an hour.
-    /// assert!(NexusClient::new(options)?.providers().is_ok());
+    /// // The gateway asks for an hour.
+    /// let error = NexusClient::new(options)?.providers().unwrap_err();
+    /// assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn max_delay(mut self, delay: Duration) -> Self {
@@ -134,16 +140,21 @@ impl RetryPolicy {
 
     /// Returns whether a response with this status is retried.
     pub(crate) fn retries_status(&self, status: u16) -> bool {
-        matches!(status, 502..=504) || (status == 429 && self.retry_on_429)
+        meaning::is_temporary(status) || (status == 429 && self.retry_on_429)
     }
 
-    /// Returns the pause after an attempt. Attempts are numbered from 0. `chance` is in `0.0..1.0`.
-    fn delay(&self, attempt: u32, chance: f64, retry_after: Option<Duration>) -> Duration {
+    /// Returns the pause after an attempt, or `None` if the response asks for one that is longer than the policy allows.
+    /// Attempts are numbered from 0. `chance` is in `0.0..1.0`.
+    fn delay(&self, attempt: u32, chance: f64, failure: &Failure) -> Option<Duration> {
         let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
         let backoff = self.min_delay.saturating_mul(factor).min(self.max_delay);
         let jittered = backoff.mul_f64(0.2 + 0.6 * chance.clamp(0.0, 1.0));
-        let asked = retry_after.unwrap_or_default().min(self.max_delay);
-        jittered.max(asked)
+        let asked = match (failure.status, failure.retry_after) {
+            // A gateway says so for a wait of less than a second.
+            (Some(429), Some(Duration::ZERO)) => SECOND.min(self.max_delay),
+            (_, asked) => asked.unwrap_or_default(),
+        };
+        (asked <= self.max_delay).then_some(jittered.max(asked))
     }
 
     /// Returns the maximum number of attempts.
@@ -158,16 +169,15 @@ impl RetryPolicy {
     }
 
     /// Makes attempts until one succeeds or fails for good, at most as many as the policy allows. `refused` tells why a
-    /// response is retried, and its `Retry-After`. `note` logs each retry. `may_go_on` gets the pause before an attempt. If it
-    /// returns false, no further attempt begins. `pause` blocks for the time that it gets, or until `may_go_on` would return
-    /// false.
+    /// response is retried. `note` logs each retry. `may_go_on` gets the pause before an attempt. If it returns false, no
+    /// further attempt begins. `pause` blocks for the time that it gets, or until `may_go_on` would return false.
     pub(crate) fn run<T>(
         &self,
         note: impl Fn(fmt::Arguments<'_>),
         may_go_on: impl Fn(Duration) -> bool,
         pause: impl Fn(Duration),
         mut attempt: impl FnMut() -> Result<T>,
-        refused: impl Fn(&T) -> Option<(String, Option<Duration>)>,
+        refused: impl Fn(&T) -> Option<Failure>,
     ) -> Result<T> {
         let (mut failed, mut was_sent) = (0, false);
         loop {
@@ -183,24 +193,23 @@ impl RetryPolicy {
                 .as_ref()
                 .err()
                 .is_none_or(NexusError::may_have_been_sent);
-            let why = match &outcome {
+            let failure = match &outcome {
                 Ok(response) => refused(response),
-                Err(error) => error
-                    .may_repeat()
-                    .then(|| (error.to_string(), error.retry_after())),
+                Err(error) => error.may_repeat().then(|| Failure::of(error)),
             };
-            let Some((why, retry_after)) = why else {
+            let Some(failure) = failure else {
                 return outcome;
             };
-            let wait = self.delay(failed, chance(), retry_after);
+            let wait = self.delay(failed, chance(), &failure);
             failed = failed.saturating_add(1);
             if failed > self.retries {
                 return outcome.map_err(|last| NexusError::exhausted(last, failed));
             }
-            if !may_go_on(wait) {
+            let Some(wait) = wait.filter(|wait| may_go_on(*wait)) else {
                 return outcome;
-            }
+            };
             let ms = wait.as_millis();
+            let why = failure.why;
             let attempts = self.attempts();
             note(format_args!(
                 "attempt {failed} of {attempts} failed, retrying in {ms} ms: {why}"
@@ -209,6 +218,24 @@ impl RetryPolicy {
             if !may_go_on(Duration::ZERO) {
                 return outcome;
             }
+        }
+    }
+}
+
+/// An attempt that may be repeated.
+pub(crate) struct Failure {
+    /// The reason, for the log.
+    pub(crate) why: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Failure {
+    fn of(error: &NexusError) -> Self {
+        Self {
+            why: error.to_string(),
+            status: error.status_code(),
+            retry_after: error.retry_after(),
         }
     }
 }
@@ -228,11 +255,20 @@ mod tests {
         Duration::from_millis(count)
     }
 
+    fn asking(status: u16, retry_after: Option<Duration>) -> Failure {
+        Failure {
+            why: String::new(),
+            status: Some(status),
+            retry_after,
+        }
+    }
+
     #[test]
     fn the_delay_doubles_up_to_its_bound_with_a_jitter_of_a_fifth_to_four_fifths() {
         let policy = RetryPolicy::default();
         for (attempt, whole) in [(0, 200), (3, 1600), (4, 2000), (40, 2000)] {
-            let delay = |chance| policy.delay(attempt, chance, None);
+            let failure = asking(503, None);
+            let delay = |chance| policy.delay(attempt, chance, &failure).unwrap();
             assert_eq!(delay(0.0), ms(whole) / 5, "attempt {attempt}");
             assert_eq!(delay(0.5), ms(whole) / 2, "attempt {attempt}");
             assert!(delay(0.999) < ms(whole) * 4 / 5, "attempt {attempt}");
@@ -240,11 +276,24 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_lengthens_the_delay_up_to_its_bound_and_never_shortens_it() {
+    fn retry_after_lengthens_the_delay_up_to_its_bound_and_then_ends_the_retries() {
         let policy = RetryPolicy::default();
-        for (asked, waited) in [(10, 40), (1500, 1500), (3_600_000, 2000)] {
-            let delay = policy.delay(0, 0.0, Some(ms(asked)));
-            assert_eq!(delay, ms(waited), "asked for {asked}");
+        let brief = RetryPolicy::default().max_delay(ms(300));
+        // A policy, a status, its `Retry-After` and the delay, in milliseconds. Without a `Retry-After`, it were 40.
+        let table = [
+            (&policy, 503, 10, Some(40)),
+            (&policy, 503, 1500, Some(1500)),
+            (&policy, 429, 2000, Some(2000)),
+            (&policy, 503, 2001, None),
+            (&policy, 429, 3_600_000, None),
+            (&policy, 503, 0, Some(40)),
+            (&policy, 429, 0, Some(1000)),
+            (&brief, 429, 0, Some(300)),
+            (&brief, 429, 1000, None),
+        ];
+        for (policy, status, asked, waited) in table {
+            let delay = policy.delay(0, 0.0, &asking(status, Some(ms(asked))));
+            assert_eq!(delay, waited.map(ms), "{status}: asked for {asked}");
         }
     }
 
@@ -253,7 +302,10 @@ mod tests {
         let longest = Duration::from_secs(1 << 40);
         let policy = RetryPolicy::default().min_delay(Duration::MAX);
         let policy = policy.max_delay(longest).retries(u32::MAX);
-        assert!(policy.delay(u32::MAX, 1.0, Some(Duration::MAX)) <= longest);
+        let failure = asking(503, Some(longest));
+        assert_eq!(policy.delay(u32::MAX, 1.0, &failure), Some(longest));
+        let endless = asking(503, Some(Duration::MAX));
+        assert_eq!(policy.delay(u32::MAX, 1.0, &endless), None);
         assert_eq!(policy.longest_call(Duration::MAX), Duration::MAX);
     }
 
@@ -263,10 +315,13 @@ mod tests {
             let statuses = 100..600;
             statuses.filter(|it| policy.retries_status(*it)).collect()
         };
-        let policy = RetryPolicy::default;
-        assert_eq!(retried(policy()), [502, 503, 504]);
-        let with_429 = policy().retry_on_429(true);
-        assert_eq!(retried(with_429), [429, 502, 503, 504]);
+        let usual = [
+            408, 425, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530,
+        ];
+        assert_eq!(retried(RetryPolicy::default()), usual);
+        let mut with_429 = retried(RetryPolicy::default().retry_on_429(true));
+        with_429.retain(|status| !usual.contains(status));
+        assert_eq!(with_429, [429]);
     }
 
     #[test]

@@ -88,7 +88,7 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
         "timeout" | "request_failed" => (Retry, "", ""),
         "broker_unavailable" => (Retry, "", BROKER),
         "broker_error" if matches!(status, 502..=504) => (Retry, "", BROKER),
-        _ if matches!(status, 408 | 425 | 502..=504 | 520..=527 | 530) => (Retry, "", AWAY),
+        _ if is_temporary(status) => (Retry, "", AWAY),
         _ if matches!(status, 300..=399) => (Unclear, "", MOVED),
         _ if !matches!(status, 400..=499) => (Unclear, "", ""),
         _ if is_other_code(code) => (Final, "", ""),
@@ -99,6 +99,12 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
 
 fn is_other_code(code: &str) -> bool {
     OTHER_CODES.split(' ').any(|own| own == code)
+}
+
+/// Returns whether a status says that the same request may succeed in a moment: the server has not read it (408 and 425), or
+/// cannot be reached through its proxy (502 to 504, and 520 to 527 and 530 of Cloudflare).
+pub(crate) fn is_temporary(status: u16) -> bool {
+    matches!(status, 408 | 425 | 502..=504 | 520..=527 | 530)
 }
 
 /// Returns whether this is a code of gateways.

@@ -269,8 +269,8 @@ impl FetchOptions {
 
     /// Sets the retry policy of this fetch. Default: no retries.
     ///
-    /// An idempotent request is sent again after a network failure that may be temporary, after a status of 502,
-    /// 503 or 504, and after a 429 if the policy allows it. Any other request is retried only if it is certain
+    /// An idempotent request is sent again after a network failure that may be temporary, and after a status that
+    /// [`RetryPolicy`] lists. Any other request is retried only if it is certain
     /// that no part of it reached the server. If the last attempt gets a response, the fetch returns it, whatever
     /// its status. Even without retries, an idempotent request may be sent once more if the server closes the connection
     /// before it responds.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::errors::METHODS;
 use crate::requests::input;
 use crate::support::{
-    self, Server, bearer, bytes, client, holder, json, options, reply, retrying, said, text,
+    self, Server, bearer, bytes, client, fetch, holder, json, options, reply, retrying, said, text,
 };
 use nexus_sdk::{
     ErrorKind, FetchOptions, LogLevel, NexusClient, NexusClientOptions, NexusError, RetryPolicy,
@@ -89,6 +89,12 @@ fn a_call_that_may_refresh_is_not_repeated_while_the_gateway_may_be_at_work() {
     // The response, and how often each of the methods is sent.
     let table = [
         ("503", text(503, "busy"), [3, 3, 3, 3, 3, 3]),
+        ("408", text(408, ""), [3, 3, 3, 3, 3, 3]),
+        ("425", text(425, ""), [3, 3, 3, 3, 3, 3]),
+        ("521 of Cloudflare", text(521, ""), [3, 3, 3, 3, 3, 3]),
+        ("530 of Cloudflare", text(530, ""), [3, 3, 3, 3, 3, 3]),
+        ("520 of Cloudflare", text(520, ""), [3, 3, 1, 1, 3, 3]),
+        ("524 of Cloudflare", text(524, ""), [1, 1, 1, 1, 3, 3]),
         ("502 of a proxy", text(502, ""), [3, 3, 1, 1, 3, 3]),
         ("502 of a refresh", json(502, &upstream), [3, 3, 1, 1, 3, 3]),
         ("502", json(502, &coded), [3, 3, 3, 3, 3, 3]),
@@ -172,14 +178,56 @@ fn the_last_failure_stays_visible_when_the_attempts_are_used_up() {
 
 #[test]
 fn retry_after_is_honoured_up_to_the_longest_delay() {
-    let gateway = Server::play(vec![
-        reply(503, &[("Retry-After", "3600")], ""),
-        json(200, &json!({"status": "active"})),
-    ]);
-    let policy = quick(1).max_delay(Duration::from_millis(150));
-    let start = Instant::now();
-    let client = retrying_client(&gateway, policy);
-    client.check_connection("c").unwrap();
-    // Without the header it were a millisecond at most, by the header alone an hour.
-    assert!((Duration::from_millis(150)..support::LONG).contains(&start.elapsed()));
+    let active = json(200, &json!({"status": "active"}));
+    let policy = || quick(1).max_delay(Duration::from_millis(1050));
+    for (status, value) in [(503, "1"), (429, "0")] {
+        let refused = reply(status, &[("Retry-After", value)], "");
+        let gateway = Server::play(vec![refused, active.clone()]);
+        let start = Instant::now();
+        let client = retrying_client(&gateway, policy().retry_on_429(true));
+        client.check_connection("c").unwrap();
+        // By the backoff alone, it were a millisecond at most.
+        let took = start.elapsed();
+        assert!(
+            (Duration::from_secs(1)..support::LONG).contains(&took),
+            "{status}: {took:?}"
+        );
+    }
+}
+
+#[test]
+fn a_retry_after_beyond_the_longest_delay_ends_the_retries() {
+    let refused = reply(503, &[("Retry-After", "3600")], "busy");
+    let gateway = Server::play(vec![text(503, ""), refused.clone()]);
+    let client = retrying_client(&gateway, quick(5));
+    let error = client.providers().unwrap_err();
+    assert_eq!(said(&error), ("http_503", Some(503)));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(3600)));
+    assert_eq!(gateway.requests().len(), 2);
+
+    let upstream = Server::play(vec![refused]);
+    let options = FetchOptions::default().retry_policy(quick(5));
+    let (status, headers, _) = fetch(&upstream.url("/"), options).unwrap();
+    assert_eq!(
+        (status, headers["retry-after"].as_bytes()),
+        (503, &b"3600"[..])
+    );
+    assert_eq!(upstream.requests().len(), 1);
+}
+
+/// A web server that is redeployed behind a proxy or behind Cloudflare.
+#[test]
+fn a_fetch_repeats_the_statuses_that_pass() {
+    for status in [
+        408, 425, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 530,
+    ] {
+        for (method, sent) in [("GET", 2), ("PUT", 2), ("POST", 1)] {
+            let upstream = Server::play(vec![text(status, ""), text(200, "")]);
+            let options = FetchOptions::default()
+                .method(method)
+                .retry_policy(quick(1));
+            fetch(&upstream.url("/"), options).unwrap();
+            assert_eq!(upstream.requests().len(), sent, "{method} {status}");
+        }
+    }
 }

@@ -114,7 +114,8 @@ fn what_may_succeed_later() {
         let own = flags(r#"{"error":"provider_mismatch"}"#);
         let is_final = !again && status < 500;
         assert_eq!(own, (again, is_final, false), "{status}");
-        assert!(!error_of(status, broker("404")).is_retryable() || (again && status < 500));
+        let relayed = error_of(status, broker("404")).is_retryable();
+        assert_eq!(relayed, again && status < 500, "{status}");
     }
     for status in ["400", "499"] {
         assert!(!error_of(502, broker(status)).is_retryable(), "{status}");

@@ -97,7 +97,7 @@ impl Inner {
     pub(crate) fn new(mut options: NexusClientOptions) -> Result<Self> {
         let log = Log::new(options.log_level);
         let agent = options.agent.take();
-        let transport = Arc::new(Transport::new(agent, options.timeout, log)?);
+        let transport = Arc::new(Transport::new(agent, options.timeout)?);
         let lock = options.lock.clone().choose(log)?;
         let uses_stale = options.stale_if_error;
         let gateway = Arc::new(Gateway::new(options, Arc::clone(&transport), log)?);

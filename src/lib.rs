@@ -153,9 +153,13 @@
 //! Environment variables name the proxies. `https_proxy` or `HTTPS_PROXY` names the proxy for https URLs, and
 //! `http_proxy` or `HTTP_PROXY` the proxy for http URLs. If both of a pair are missing, `all_proxy` or `ALL_PROXY` applies.
 //! The lower-case name takes precedence. If the variable `REQUEST_METHOD` is set, as in a CGI program, `HTTP_PROXY` is
-//! ignored, because a web server sets that variable from a header of the request. A value that is not a proxy's URL is
-//! ignored, with a warning. Without the feature `socks-proxy`, a request that would go through a `socks5://` proxy fails
-//! with `invalid_input`.
+//! ignored, because a web server sets that variable from a header of the request. White space around a value is removed.
+//! If a value is not a proxy's URL, the requests that would use it fail with `invalid_input`. Without the feature
+//! `socks-proxy`, this includes a `socks5://` URL.
+//!
+//! An http proxy is asked for a connection to the server with the method `CONNECT`, for http URLs as well. Many proxies allow
+//! `CONNECT` only to port 443 (Squid by default): a request to an http URL then fails with `request_failed`, although curl,
+//! which sends such a request to the proxy itself, gets a response.
 //!
 //! `no_proxy` or `NO_PROXY` lists the hosts that are reached directly, separated by commas or spaces. `example.com` and
 //! `.example.com` stand for that host and its subdomains, `*.example.com` only for the subdomains, `::1` and `[::1]`

@@ -22,7 +22,6 @@ use self::cookies::Agents;
 use self::failure::Target;
 use self::proxies::Proxies;
 use crate::error::{NexusError, Origin};
-use crate::log::Log;
 use crate::time::{Deadline, Now, Suspensions};
 use crate::url;
 
@@ -53,6 +52,7 @@ impl Outgoing<'_> {
         let place = self.redirected_from.map(url::after_redirect);
         Target {
             is_chosen: place.is_some(),
+            is_https: url::is_https(self.url),
             place: place.unwrap_or_else(|| url::origin(self.url)),
             server: if self.is_call {
                 Origin::Gateway
@@ -85,17 +85,13 @@ impl Transport {
     /// Builds a transport that uses the caller's agent or, with `None`, the SDK's own agent. A request is
     /// cheapest to send if its deadline is about `timeout` away. Reads the proxies from the environment, unless the
     /// caller's agent has no proxy or one of its own.
-    pub(crate) fn new(
-        agent: Option<ureq::Agent>,
-        timeout: Duration,
-        log: Log,
-    ) -> Result<Self, NexusError> {
+    pub(crate) fn new(agent: Option<ureq::Agent>, timeout: Duration) -> Result<Self, NexusError> {
         let has_callers_agent = agent.is_some();
         let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
         let proxies = match agent.as_ref().map(|agent| agent.config().proxy()) {
             Some(None) => None,
             Some(Some(own)) if !own.is_from_env() => proxies::check(own, "agent").map(|_| None)?,
-            _ => Some(Proxies::read(value, log)),
+            _ => Some(Proxies::read(value)),
         };
         let own = || {
             let proxy = proxies.as_ref().and_then(Proxies::of_agent);

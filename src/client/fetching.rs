@@ -46,7 +46,10 @@ impl NexusClient {
     ///   a body that is stored compressed therefore fails with `request_failed`.
     /// - A gzip body whose `Content-Encoding` is spelled otherwise than `gzip`, such as `GZIP` or `x-gzip`, is returned
     ///   compressed.
-    /// - A response with more than 128 headers fails with `request_failed`.
+    /// - A response with more than 128 headers fails with `request_failed`. So does a response with a header line that is
+    ///   folded, with header fields in a `100 Continue` before it, or with more than 20 bytes in the line that begins a
+    ///   chunk.
+    /// - An http URL needs a proxy that allows `CONNECT`: see [proxies](crate#proxies).
     /// - If any crate in the program enables ureq's feature `charset`, a `text/*` body in another encoding is converted to
     ///   UTF-8, although its `Content-Type` still names the other encoding. The byte E9 of Latin-1 arrives as C3 A9.
     /// - A body of 1 to 9 bytes with `Content-Encoding: gzip` is damaged, but is returned as an empty body.

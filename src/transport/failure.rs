@@ -16,6 +16,7 @@ pub(super) struct Target {
     pub(super) place: String,
     /// True if a redirect has chosen the host, so that no message may show the host.
     pub(super) is_chosen: bool,
+    pub(super) is_https: bool,
     pub(super) server: Origin,
 }
 
@@ -32,6 +33,9 @@ pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> N
     if target.is_chosen && is_tls(error) {
         // The messages about certificates name the host.
         "TLS failed".clone_into(&mut what);
+    }
+    if matches!(error, Error::ConnectProxyFailed(why) if !target.is_https && is_forbidden(why)) {
+        what += NO_CONNECT;
     }
     let described = NexusError::new(kind, format!("{}: {what}", target.place));
     let is_unsent = precedes_request(error);
@@ -61,6 +65,14 @@ pub(super) fn too_late(target: &Target) -> NexusError {
 }
 
 const NO_ADDRESS: &str = "the host name could not be looked up; check its spelling and the network";
+
+const NO_CONNECT: &str = ". An http URL needs CONNECT as well, which many proxies allow only to port 443: use an https URL, or \
+    allow CONNECT to this port";
+
+/// Returns whether a proxy does not allow the method `CONNECT`, or not to this port. `why` ends with the status.
+fn is_forbidden(why: &str) -> bool {
+    ["/403", "/405"].iter().any(|status| why.ends_with(status))
+}
 
 /// Returns whether the error means that the other side ended the connection.
 pub(super) fn is_disconnect(error: &Error) -> bool {

@@ -4,7 +4,6 @@ use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
 
 use crate::error::NexusError;
-use crate::log::Log;
 use crate::url;
 
 /// The characters around a host that are not a part of its name: the brackets of an IPv6 address, and outer dots.
@@ -21,26 +20,37 @@ pub(super) struct Proxies {
 /// A proxy, and the name of its variable.
 #[derive(Clone)]
 struct Named {
-    proxy: Proxy,
+    /// `None` if the variable's value is not a proxy's URL.
+    proxy: Option<Proxy>,
     variable: &'static str,
+}
+
+impl Named {
+    /// Returns the proxy, unless it cannot be used. The error does not show the value, which may contain a password.
+    fn usable(&self) -> Result<&Proxy, NexusError> {
+        let proxy = self.proxy.as_ref().ok_or_else(|| {
+            let problem =
+                "is not a proxy's URL; set it to a URL such as http://proxy:8080, or unset it";
+            NexusError::invalid_input(self.variable, problem)
+        })?;
+        check(proxy, self.variable)
+    }
 }
 
 impl Proxies {
     /// Reads the proxies from the variables whose values `variable` returns. The variable for the URL's scheme comes first
-    /// and `ALL_PROXY` last, each in lower case before upper case. An empty variable counts as missing. So does a variable
-    /// whose value is not a proxy's URL, with a warning.
-    pub(super) fn read(variable: impl Fn(&str) -> Option<String>, log: Log) -> Self {
-        let value = |name: &&str| variable(name).filter(|value| !value.is_empty());
+    /// and `ALL_PROXY` last, each in lower case before upper case. White space around a value is removed, and a blank
+    /// variable counts as missing.
+    pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let value = |name: &&str| {
+            let value = variable(name)?.trim().to_owned();
+            (!value.is_empty()).then_some(value)
+        };
         let no_proxy = ["no_proxy", "NO_PROXY"].iter().find_map(value);
         let named = |name: &&'static str| {
-            let proxy = Proxy::new(&value(name)?).ok();
-            if proxy.is_none() {
-                log.warn(format_args!(
-                    "{name} is ignored, because it is not a proxy's URL; set it to a URL such as http://proxy:8080"
-                ));
-            }
+            let proxy = parse(&value(name)?);
             let variable = *name;
-            proxy.map(|proxy| Named { proxy, variable })
+            Some(Named { proxy, variable })
         };
         // A web server passes the header `Proxy` of a request to a CGI program as HTTP_PROXY.
         let is_cgi = variable("REQUEST_METHOD").is_some();
@@ -51,7 +61,10 @@ impl Proxies {
         let (mut http, mut https) = (http.or_else(|| all.clone()), https.or(all));
         if cfg!(all(windows, feature = "win-system-proxy")) && http.is_none() && https.is_none() {
             let variable = "system's proxy";
-            let system = Proxy::try_from_env().map(|proxy| Named { proxy, variable });
+            let system = Proxy::try_from_env().map(|proxy| Named {
+                proxy: Some(proxy),
+                variable,
+            });
             (http, https) = (system.clone(), system);
         }
         Self {
@@ -63,8 +76,7 @@ impl Proxies {
 
     /// Returns the proxy for an agent's settings, which is the https proxy, because most requests use https.
     pub(super) fn of_agent(&self) -> Option<Proxy> {
-        let usable = self.https.as_ref().filter(|named| is_usable(&named.proxy));
-        Some(usable?.proxy.clone())
+        self.https.as_ref()?.usable().ok().cloned()
     }
 
     /// Returns the proxy for a request to this URL.
@@ -73,15 +85,14 @@ impl Proxies {
         let named = if is_https { &self.https } else { &self.http };
         let host = url.host().unwrap_or_default();
         let used = named.as_ref().filter(|_| !self.is_direct(host));
-        used.map(|used| check(&used.proxy, used.variable))
-            .transpose()
+        used.map(Named::usable).transpose()
     }
 
     /// Returns whether `NO_PROXY` lists this host or a domain above it. An entry `*.example.com` stands for the hosts below
     /// the domain, and `*` for every host.
     fn is_direct(&self, host: &str) -> bool {
         let host = host.trim_matches(AROUND);
-        let mut entries = self.no_proxy.split([',', ' ', '\t']);
+        let mut entries = self.no_proxy.split([',', ' ', '\t', '\r', '\n']);
         entries.any(|entry| {
             let entry = entry.trim_matches(AROUND);
             let below = entry.strip_prefix("*.");
@@ -95,15 +106,21 @@ impl Proxies {
     }
 }
 
-/// Returns whether ureq can use the proxy. Without `socks-proxy`, it would bypass a SOCKS proxy or panic.
-fn is_usable(proxy: &Proxy) -> bool {
-    let is_http = matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
-    is_http || cfg!(feature = "socks-proxy")
+/// Parses a proxy's URL. Refuses a port that is not a number, because ureq would use the default port.
+fn parse(text: &str) -> Option<Proxy> {
+    let proxy = Proxy::new(text).ok()?;
+    let authority = proxy.uri().authority()?;
+    let server = authority.as_str().rsplit('@').next()?;
+    let port = server.strip_prefix(authority.host())?;
+    let is_known = matches!(port, "" | ":") || authority.port_u16().is_some();
+    (is_known && !authority.host().is_empty()).then_some(proxy)
 }
 
-/// Returns the proxy, unless ureq cannot use it. The error names `place`.
+/// Returns the proxy, unless ureq cannot use it: without `socks-proxy`, it would bypass a SOCKS proxy or panic. The error
+/// names `place`.
 pub(super) fn check<'a>(proxy: &'a Proxy, place: &str) -> Result<&'a Proxy, NexusError> {
-    if is_usable(proxy) {
+    let is_http = matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+    if is_http || cfg!(feature = "socks-proxy") {
         return Ok(proxy);
     }
     let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or use an http:// proxy";

@@ -32,8 +32,7 @@ fn transport(edit: impl FnOnce(Builder) -> Builder) -> Transport {
 
 /// The SDK's own agent with this timeout, in an environment without proxies.
 fn own(timeout: Duration) -> Transport {
-    let log = Log::new(crate::log::LogLevel::Off);
-    let proxies = Some(Proxies::read(|_| None, log));
+    let proxies = Some(Proxies::read(|_| None));
     let agent = settings::of_agent(timeout).proxy(None).build().new_agent();
     with(agent, proxies, timeout)
 }

@@ -69,14 +69,14 @@ cat "$work/cert.pem" "$work/key.pem" >"$work/both.pem"
 # Free ports.
 ports=$(python3 -c '
 import socket
-sockets = [socket.socket() for _ in range(13)]
+sockets = [socket.socket() for _ in range(14)]
 for s in sockets: s.bind(("127.0.0.1", 0))
 print(*[s.getsockname()[1] for s in sockets])')
 # shellcheck disable=SC2086
 set -- $ports
 http10=$1 tls12=$2 tls13=$3 short=$4 plain=$5 via10=$6 haproxy=$7 open=$8
 shift 8
-guarded=$1 socks=$2 haplain=$3 denied=$4 deniedplain=$5
+guarded=$1 socks=$2 haplain=$3 denied=$4 deniedplain=$5 usual=$6
 
 start() {
     "$@" >"$work/log.$$" 2>&1 &
@@ -143,8 +143,13 @@ chmod 644 "$work/passwords"
 cat >"$work/squid.conf" <<END
 http_port 127.0.0.1:$open name=open
 http_port 127.0.0.1:$guarded name=guarded
+http_port 127.0.0.1:$usual name=usual
 auth_param basic program /usr/lib/squid/basic_ncsa_auth $work/passwords
 acl open myportname open
+acl usual myportname usual
+acl SSL_ports port 443
+http_access deny usual CONNECT !SSL_ports
+http_access allow usual
 acl known proxy_auth REQUIRED
 http_access allow open
 http_access allow known
@@ -172,7 +177,7 @@ socks pass { from: 127.0.0.0/8 to: 0.0.0.0/0 }
 END
 start danted -N 2 -f "$work/danted.conf"
 
-for port in $http10 $tls12 $plain $haproxy $open $guarded $socks; do listens "$port"; done
+for port in $http10 $tls12 $plain $haproxy $open $guarded $usual $socks; do listens "$port"; done
 
 failed=0
 run() { # NAME URL METHODS [VARIABLE=VALUE]...
@@ -229,6 +234,8 @@ run "Squid, CONNECT, plain http" "http://upstream.test:$plain" GET,HEAD,POST ALL
 run "Squid, CONNECT, short keep-alive" "https://upstream.test:$short" GET,HEAD,PUT ALL_PROXY="http://localhost:$open" NEXUS_PAUSE_MS=20
 run "Squid, CONNECT, password" "https://upstream.test:$tls13" GET,POST ALL_PROXY="http://user:secret@localhost:$guarded"
 calls=20 run "Squid, CONNECT, wrong password" "https://upstream.test:$tls13" POST ALL_PROXY="http://user:wrong@localhost:$guarded" NEXUS_EXPECT="no connection through the proxy: proxy server responded 407"
+# Squid's default settings. curl gets a response, because it sends a request for an http URL to the proxy itself.
+calls=20 run "Squid, CONNECT only to port 443" "http://upstream.test:$plain" GET ALL_PROXY="http://localhost:$usual" NEXUS_EXPECT="proxy server responded 403; check the proxy settings. An http URL needs CONNECT as well"
 run "Dante, SOCKS5" "https://upstream.test:$tls13" GET,HEAD,POST ALL_PROXY="socks5://localhost:$socks"
 run "Dante, SOCKS5, names by the proxy" "https://upstream.test:$tls13" GET,HEAD,POST ALL_PROXY="socks5h://localhost:$socks"
 [ $failed = 0 ] || die "$failed rows failed; see the output above"

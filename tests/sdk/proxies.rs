@@ -82,18 +82,23 @@ fn each_request_goes_through_the_proxy_of_its_scheme() {
 }
 
 #[test]
-fn a_proxy_that_cannot_be_parsed_is_a_warning_without_its_text() {
+fn a_variable_that_cannot_be_read_is_an_error_and_no_way_past_the_proxy() {
     let proxy = Server::start(|_| text(403, ""));
-    let url = proxy.url("");
+    let url = proxy.url(" \n");
     let variables = [
         ("https_proxy", "ftp://hunter2@proxy"),
-        ("HTTP_PROXY", url.as_str()),
-        ("ALL_PROXY", url.as_str()),
+        ("HTTPS_PROXY", &url),
+        ("ALL_PROXY", &url),
     ];
     let output = behind(&variables);
-    let said = String::from_utf8_lossy(&output.stderr);
-    let warning = "[NexusSDK] warn: https_proxy is ignored, because it is not a proxy's URL";
-    assert_eq!(said.matches(warning).count(), 1, "{said}");
-    assert!(!said.contains("hunter2"), "{said}");
-    assert_eq!(proxy.requests().len(), 2, "both go through the others");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let refused =
+        "https://example.test/: invalid_input: https_proxy: is not a proxy's URL; set it to";
+    assert_eq!(said.matches(refused).count(), 1, "{said}");
+    let shown = format!("{output:?}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(output.stderr.is_empty(), "{shown}");
+    let asked = proxy.requests();
+    assert!(asked[0].head.starts_with("CONNECT example.test:80 "));
+    assert_eq!(asked.len(), 1, "only the http URL goes through ALL_PROXY");
 }

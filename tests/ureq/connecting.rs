@@ -92,6 +92,19 @@ fn the_time_limits_of_the_phases_do_not_limit_a_lookup() {
     assert!(start.elapsed() >= pause, "fixed: {got:?}");
 }
 
+/// Left to ureq: curl sends a request for an http URL to the proxy itself (RFC 9112 section 3.2.2).
+#[test]
+fn http_through_a_proxy_needs_connect() {
+    let proxy = Server::play(vec![text(403, "")]);
+    let agent = through(proxy.port(), settings()).build().new_agent();
+    get(&agent, "http://example.test/").unwrap_err();
+    let asked = &proxy.requests()[0].head;
+    assert!(
+        asked.starts_with("CONNECT example.test:80 "),
+        "fixed: {asked}"
+    );
+}
+
 /// Returns an address at which nobody accepts, and what keeps its queue full.
 #[cfg(target_os = "linux")]
 fn dead() -> (SocketAddr, (TcpListener, Vec<TcpStream>)) {

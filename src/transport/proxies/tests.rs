@@ -1,5 +1,4 @@
 use super::*;
-use crate::log::LogLevel;
 
 /// Reads the proxies of an environment, which is written as `name=value; name=value`.
 fn read(variables: &str) -> Proxies {
@@ -10,7 +9,7 @@ fn read(variables: &str) -> Proxies {
         let (_, value) = pairs.find(|(variable, _)| *variable == name)?;
         Some(value.to_owned())
     };
-    Proxies::read(value, Log::new(LogLevel::Off))
+    Proxies::read(value)
 }
 
 /// Returns the host of the proxy for this URL, `direct`, or the start of the error.
@@ -34,8 +33,13 @@ fn the_variable_of_the_scheme_comes_first_and_all_proxy_last() {
         ("HTTPS_PROXY=http://S; https_proxy=http://s", "direct", "s"),
         ("ALL_PROXY=http://A; all_proxy=http://a", "a", "a"),
         ("https_proxy=; all_proxy=http://a", "a", "a"),
-        // No URL of a proxy: with a warning, as if it was not set.
-        ("https_proxy=ftp://s; all_proxy=http://a", "a", "a"),
+        ("https_proxy= \n; all_proxy=http://a", "a", "a"),
+        ("http_proxy= http://h\n; HTTPS_PROXY=s:80 ", "h", "s"),
+        (
+            "all_proxy=http://u:p@h:8/; https_proxy=[::1]:80",
+            "h",
+            "[::1]",
+        ),
         // A web server passes the header `Proxy` as HTTP_PROXY.
         (
             "HTTP_PROXY=http://h; REQUEST_METHOD=GET",
@@ -46,6 +50,43 @@ fn the_variable_of_the_scheme_comes_first_and_all_proxy_last() {
     for (variables, http, https) in table {
         assert_eq!(route(variables, "http://a.test/"), http, "{variables:?}");
         assert_eq!(route(variables, "https://a.test/"), https, "{variables:?}");
+    }
+}
+
+/// A request must not go past a company's proxy.
+#[test]
+fn a_variable_that_cannot_be_read_is_an_error_only_for_a_request_that_needs_it() {
+    let values = [
+        "ftp://hunter2@p",
+        "http://",
+        "http://p:port",
+        "p:99999",
+        "http://:3128",
+        "http://user:hunter2@",
+        "\"http://p\"",
+        "http://p q",
+        "p\u{FFFD}",
+        "://p",
+    ];
+    let refused = "invalid_input: https_proxy: is not a proxy's URL";
+    for value in values {
+        let variables = format!(
+            "https_proxy={value}; HTTPS_PROXY=http://S; all_proxy=http://a; no_proxy=near.test"
+        );
+        let table = [
+            ("https://a.test/", refused),
+            ("https://near.test/", "direct"),
+            ("http://a.test/", "a"),
+        ];
+        for (url, expected) in table {
+            assert_eq!(route(&variables, url), expected, "{value:?}, {url}");
+        }
+        let proxies = read(&variables);
+        assert_eq!(proxies.of_agent(), None, "{value:?}");
+        let error = proxies
+            .of(&Uri::from_static("https://a.test/"))
+            .unwrap_err();
+        assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
     }
 }
 
@@ -73,7 +114,7 @@ fn a_proxy_that_cannot_be_used_is_an_error_only_for_a_request_through_it() {
 /// The last column is true where curl 7.88 does otherwise.
 #[test]
 fn hosts_in_no_proxy_are_reached_directly() {
-    let table: [(&'static str, &str, bool, bool); 19] = [
+    let table: [(&'static str, &str, bool, bool); 20] = [
         ("*", "a.test", true, false),
         ("a.test", "A.Test", true, false),
         ("a.test", "b.a.test", true, false),
@@ -86,6 +127,7 @@ fn hosts_in_no_proxy_are_reached_directly() {
         ("*.a.test.", "b.a.test", true, true),
         ("*a.test", "xa.test", false, false),
         ("x.test y.test, a.test", "a.test", true, false),
+        ("x.test,a.test\n", "a.test", true, false),
         ("x.test,,", "a.test", false, false),
         ("10.0.0.0/8", "10.0.0.1", false, true),
         ("a.test:8443", "a.test:8443", false, false),

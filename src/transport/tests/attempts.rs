@@ -72,22 +72,33 @@ fn a_post_is_sent_again_only_if_it_was_not_sent() {
 
 #[test]
 fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
+    let connect = ". An http URL needs CONNECT as well, which many proxies allow only to port 443: use an https URL, or \
+                   allow CONNECT to this port";
     let table = [
-        ("", "did not respond", true),
-        ("HTTP/1.1 403 No\r\n\r\n", "responded 403", true),
-        ("HTTP/1.1 407 No\r\n\r\n", "responded 407", false),
+        ("http", "", "did not respond", "", true),
+        ("http", "403", "responded 403", connect, true),
+        ("http", "405", "responded 405", connect, true),
+        ("http", "503", "responded 503", "", true),
+        ("http", "407", "responded 407", "", false),
+        ("https", "403", "responded 403", "", true),
     ];
-    for (response, reason, retryable) in table {
+    for (scheme, status, reason, advice, retryable) in table {
+        if scheme == "https" && cfg!(not(any(feature = "rustls", feature = "native-tls"))) {
+            continue;
+        }
         let proxy = serve(move |mut socket| {
             head(&mut socket)?;
-            socket.write_all(response.as_bytes())
+            if status.is_empty() {
+                return Ok(());
+            }
+            socket.write_all(format!("HTTP/1.1 {status} No\r\n\r\n").as_bytes())
         });
         let transport = transport(through(proxy));
-        let failure = post("http://example.test/", "body").sent(&transport);
+        let failure = post(format!("{scheme}://example.test/"), "body").sent(&transport);
         let failure = failure.err().unwrap();
         let expected = format!(
-            "http://example.test: no connection through the proxy: proxy server {reason}; \
-             check the proxy settings"
+            "{scheme}://example.test: no connection through the proxy: proxy server {reason}; \
+             check the proxy settings{advice}"
         );
         assert_eq!(failure.message(), expected);
         assert_eq!(failure.may_repeat(), retryable, "{reason}");

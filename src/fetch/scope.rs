@@ -1,8 +1,11 @@
 //! The base URL and the allowed hosts of a fetcher.
 
+use std::iter;
+
 use ureq::http::{Uri, uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
+use crate::log::is_unsafe_to_show;
 use crate::options::base_url;
 use crate::url;
 
@@ -37,9 +40,8 @@ impl Base {
     }
 }
 
-/// Refuses a relative URL that begins with a host or has a `..` segment, because it could point outside the base.
-/// Also refuses text that only a lenient server reads as `..`: with a backslash for a slash, several levels of
-/// percent-encoding, or text after a semicolon.
+/// Refuses a relative URL that begins with a host, and a path that some server may read as leading outside the base. The
+/// path is read as it is, and percent-decoded once to four times.
 fn check_relative(url: &str) -> Result<(), url::Problem> {
     url::check_bytes(url)?;
     let path = url.split(['?', '#']).next().unwrap_or_default();
@@ -47,13 +49,52 @@ fn check_relative(url: &str) -> Result<(), url::Problem> {
         return Err("begins with two slashes, which introduce a host; write one slash".into());
     }
     for path in url::decodings(path) {
-        let mut names = path.split(['/', '\\']).map(|name| name.split(';').next());
-        if names.any(|name| name == Some("..")) {
+        if is_ambiguous(&path) {
+            let problem = "has a `%u` escape, a `%00`, or an escape that is not UTF-8, which servers read in different ways; \
+                           remove it";
+            return Err(problem.into());
+        }
+        if has_parent_segment(&path) {
             let problem = "has a `..` segment that may point outside base_url; remove the segment";
             return Err(problem.into());
         }
     }
     Ok(())
+}
+
+/// Returns whether a decoded path has a character that servers read in different ways: an escape such as `%u002e`, which
+/// some decode, a zero byte, at which some stop, or bytes that are not UTF-8, in which some see an overlong `.` or `/`.
+fn is_ambiguous(path: &str) -> bool {
+    let mut escapes = path.split('%').skip(1);
+    let has_u_escape = escapes.any(|escape| {
+        let code = escape.strip_prefix(['u', 'U']);
+        let digits = code.and_then(|code| code.get(..4)).unwrap_or_default();
+        !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    });
+    has_u_escape || path.contains(['\0', char::REPLACEMENT_CHARACTER])
+}
+
+/// Returns whether a decoded path has a segment that is `..` without white space and without characters that do not show,
+/// if any character that looks like a dot or slash is read as one, and if a `;`, `?` or `#` ends a segment as well.
+fn has_parent_segment(path: &str) -> bool {
+    let is_seen = |c: &char| !c.is_whitespace() && !is_unsafe_to_show(*c);
+    let seen = path.chars().filter(is_seen);
+    let plain: String = seen.flat_map(likeness).collect();
+    let mut names = plain.split(['/', '\\', ';', '?', '#']);
+    names.any(|name| name == "..")
+}
+
+/// Returns the ASCII for which a lenient server takes a character, according to Unicode's compatibility forms (NFKC) and
+/// the code pages of Windows.
+fn likeness(c: char) -> impl Iterator<Item = char> {
+    let (c, count) = match c {
+        '\u{2024}' | '\u{3002}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => ('.', 1),
+        '\u{2025}' | '\u{FE30}' => ('.', 2),
+        '\u{A5}' | '\u{2044}' | '\u{20A9}' | '\u{2215}' | '\u{2216}' | '\u{FE68}' | '\u{FF0F}'
+        | '\u{FF3C}' => ('/', 1),
+        c => (c, 1),
+    };
+    iter::repeat_n(c, count)
 }
 
 /// A rule of `allow_hosts`: `host` or `*.host`, with or without `:port`.

@@ -20,6 +20,10 @@ fn what_is_relative_is_appended() {
         ("https://a.example/v3", "?q=/../x", "https://a.example/v3?q=/../x"),
         ("https://a.example/v3", "user?q=https://b.example", "https://a.example/v3/user?q=https://b.example"),
         ("https://a.example/v3", "a//b/./c", "https://a.example/v3/a//b/./c"),
+        ("https://a.example/v3", "a%20b/c%0Ad/e%3Bf", "https://a.example/v3/a%20b/c%0Ad/e%3Bf"),
+        ("https://a.example/v3", "第１．２章/¥100/100%25", "https://a.example/v3/第１．２章/¥100/100%25"),
+        ("https://a.example/v3", "100%used", "https://a.example/v3/100%used"),
+        ("https://a.example/v3", "main...dev/v1..v2", "https://a.example/v3/main...dev/v1..v2"),
         ("https://a.example/v3", "a..b/...", "https://a.example/v3/a..b/..."),
         ("https://a.example/v3", "b.example:80/x", "https://a.example/v3/b.example:80/x"),
         ("https://a.example/v3", "\\b.example", "https://a.example/v3/\\b.example"),
@@ -40,6 +44,7 @@ fn what_would_leave_the_base_is_refused() {
         ("\\\\b.example", "url: begins with two slashes, which introduce a host; write one slash"),
         ("/a b", "url: has a space or control character at byte 2; remove it, or percent-encode it in a path or query"),
         ("..", "url: has a `..` segment that may point outside base_url; remove the segment"),
+        ("/%c0%ae%c0%ae/x", "url: has a `%u` escape, a `%00`, or an escape that is not UTF-8, which servers read in different ways; remove it"),
     ];
     for (url, message) in urls {
         let expected = Err(("invalid_input".to_owned(), message.to_owned()));
@@ -48,7 +53,15 @@ fn what_would_leave_the_base_is_refused() {
     #[rustfmt::skip]
     let climbing = [
         "/../x", "a/..?q", "a\\..\\b", ".%2E/x", "a%2f..%2fb", "a%5c..", "..;v=1/x", "%2e%2e%3bv/x",
-        "%2525252e%2525252e", "x/..#y",
+        "%2525252e%2525252e", "x/..#y", "..%3Fx", "x/..%23y", "%%32e%%32e", ".%2%65",
+        // `%u` escapes, which IIS decoded, and overlong UTF-8 (RFC 3629 section 3).
+        "%u002e%u002E/x", "..%u2215x", "..%25u002fx", "%c0%ae%c0%ae/x", ".%e0%80%ae/x", "%f0%80%80%ae./x", "..%c0%afx",
+        "..%c1%9cx", "%C0%2E%C0%2E/x", "..%ff/x",
+        // What ends a name in C or is trimmed by Windows.
+        "..%00/x", "..%00.png", "x/..%20/y", "%20../x", "..%0A", ".%09./x", ".%0d%0a.", "..%C2%A0/x", ".%E2%80%8B./x",
+        // Characters that become dots and slashes by Unicode's compatibility forms or in a code page.
+        "．．/x", "%EF%BC%8E%EF%BC%8E/x", "․․/x", ".﹒/x", "‥/x", "︰/x", "。｡/x", "..／x", "..%EF%BC%8Fx", "..∕x", "..＼x", "..¥x",
+        "..⁄x", "x∖..",
     ];
     for url in climbing {
         assert!(joined("https://a.example/v3", url).is_err(), "{url}");

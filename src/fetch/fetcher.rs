@@ -413,9 +413,7 @@ impl Fetcher {
     /// allows.
     pub(super) fn check(&self, url: &Uri) -> Result<()> {
         if !url::is_confidential(url) && !self.client.gateway.options.allow_insecure_http {
-            let origin = url::origin(url);
-            let advice = "use https, or set allow_insecure_http";
-            let message = format!("url: {origin} is plain http to another machine; {advice}");
+            let message = format!("url: {}", url::not_confidential(url));
             return Err(NexusError::new(ErrorKind::InsecureUrl, message));
         }
         let is_listed = match &self.hosts {

@@ -1,10 +1,10 @@
 //! Describes errors of ureq to the caller, and decides whether a request may be sent again.
 
-use std::io;
 use std::io::ErrorKind::{
     AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
     InvalidData, UnexpectedEof,
 };
+use std::{env, fs, io};
 
 use ureq::{Error, Timeout};
 
@@ -202,15 +202,142 @@ fn explain(error: &Error) -> (bool, String) {
     (!needs_a_change, what.to_owned())
 }
 
-/// Parts of the messages of rustls and OpenSSL about a certificate that they do not trust.
-const UNTRUSTED: [&str; 3] = ["UnknownIssuer", "self-signed", "local issuer"];
+/// Parts of the messages of rustls and OpenSSL, and what to do.
+const TLS_ADVICE: [(&[&str], &str); 6] = [
+    (
+        &["InvalidContentType", "wrong version number"],
+        "check that the server expects https on this port, not http",
+    ),
+    (
+        &["CaUsedAsEndEntity"],
+        "the server has the certificate of an authority, which `openssl req -x509` makes by default; make one for a server, \
+         with `-addext basicConstraints=critical,CA:FALSE`",
+    ),
+    (
+        &["UnsupportedCertVersion"],
+        "the server's certificate has no extensions; make one of X.509 version 3, with a subjectAltName",
+    ),
+    (
+        &["not valid for", "NotValidForName", "ostname mismatch"],
+        "check the host in the URL, which the server's certificate has to name in its subjectAltName",
+    ),
+    (
+        &[
+            "xpired",
+            "not valid after",
+            "NotValidYet",
+            "not yet valid",
+            "not valid before",
+        ],
+        "check this machine's clock, and let the server's operator renew the certificate",
+    ),
+    (
+        &["CertificateRequired", "certificate required"],
+        "set `agent` to an agent with a client certificate",
+    ),
+];
 
-fn explain_tls(mut text: String) -> (bool, String) {
-    // The messages of rustls and OpenSSL about a response that is not TLS.
-    if text.contains("InvalidContentType") || text.contains("wrong version number") {
-        text += "; check that the server expects https on this port, not http";
-    } else if UNTRUSTED.iter().any(|part| text.contains(part)) {
-        text += "; add its authority to the system's certificates and enable the feature `platform-verifier`, or set `agent`";
+/// The messages of rustls and OpenSSL about an authority that they do not trust, and about a lack of any authority.
+const UNTRUSTED: [&str; 4] = [
+    "UnknownIssuer",
+    "self-signed",
+    "local issuer",
+    "No CA certificates",
+];
+
+fn explain_tls(text: String) -> (bool, String) {
+    let has = |part: &&str| text.contains(*part);
+    let advice = if UNTRUSTED.iter().any(has) {
+        Some(trust_advice())
+    } else {
+        let known = TLS_ADVICE.iter().find(|(parts, _)| parts.iter().any(has));
+        known.map(|(_, advice)| (*advice).to_owned())
+    };
+    let advice = advice.map(|advice| ["; ", &advice].concat());
+    (false, text + &advice.unwrap_or_default())
+}
+
+/// Returns how to trust a server's authority. On Unix, variables can replace the system's authorities.
+fn trust_advice() -> String {
+    if cfg!(not(feature = "platform-verifier")) {
+        let advice = "add its authority to the system's certificates and enable the feature `platform-verifier`, or set `agent`";
+        return advice.to_owned();
     }
-    (false, text)
+    let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
+    let (file, folder) = (value("SSL_CERT_FILE"), value("SSL_CERT_DIR"));
+    if !cfg!(all(unix, not(target_vendor = "apple"))) || file.is_none() && folder.is_none() {
+        return "add its authority to the system's certificates, or set `agent`".to_owned();
+    }
+    let problem = file
+        .as_deref()
+        .and_then(problem_of_file)
+        .map(|it| it + "; ");
+    let file = file.map(|file| format!("SSL_CERT_FILE ({file})"));
+    let folder = folder.map(|folder| format!("SSL_CERT_DIR ({folder})"));
+    let places = [file, folder]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(" or ");
+    let problem = problem.unwrap_or_default();
+    format!("{problem}add its authority to {places} in PEM form, or set `agent`")
+}
+
+/// Returns why a file that `SSL_CERT_FILE` names holds no certificates.
+fn problem_of_file(file: &str) -> Option<String> {
+    let what = match fs::read(file) {
+        Err(error) => format!("cannot be read ({error})"),
+        Ok(text) if !text.windows(PEM.len()).any(|part| part == PEM) => {
+            "has no certificate in PEM form".to_owned()
+        }
+        Ok(_) => return None,
+    };
+    Some(format!("the file {file} that SSL_CERT_FILE names {what}"))
+}
+
+/// The start of a certificate (RFC 7468 section 5.1).
+const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts of rustls 0.23 and OpenSSL 3. `src/transport/tests/handshakes.rs` has some from real handshakes.
+    #[test]
+    fn advice_about_tls() {
+        let table = [
+            (
+                "received corrupt message of type InvalidContentType",
+                "not http",
+            ),
+            ("Other(OtherError(CaUsedAsEndEntity))", "CA:FALSE`"),
+            (
+                "Other(OtherError(UnsupportedCertVersion))",
+                "with a subjectAltName",
+            ),
+            (
+                "certificate not valid for name \"a\"",
+                "in its subjectAltName",
+            ),
+            (
+                "certificate verify failed (hostname mismatch)",
+                "in its subjectAltName",
+            ),
+            ("invalid peer certificate: Expired", "renew the certificate"),
+            (
+                "certificate verify failed (certificate has expired)",
+                "renew the certificate",
+            ),
+            (
+                "received fatal alert: CertificateRequired",
+                "with a client certificate",
+            ),
+            ("received fatal alert: BadRecordMac", "BadRecordMac"),
+        ];
+        for (text, end) in table {
+            let (is_transient, said) = explain_tls(text.to_owned());
+            assert!(said.starts_with(text) && said.ends_with(end), "{said}");
+            assert!(!is_transient, "{said}");
+        }
+    }
 }

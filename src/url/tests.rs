@@ -187,6 +187,37 @@ fn this_machine() {
 }
 
 #[test]
+fn addresses_of_this_machine_are_not_called_another_machine() {
+    let here = "is plain http, and its host is not a loopback address; use 127.0.0.1 for a server on this machine";
+    let other = "is plain http to another machine; use https, or set allow_insecure_http";
+    let table = [
+        ("http://0.0.0.0:8080/", "http://0.0.0.0:8080", here),
+        ("http://[::]/", "http://[::]", here),
+        (
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::ffff:127.0.0.1]",
+            here,
+        ),
+        ("http://[::ffff:0.0.0.0]/", "http://[::ffff:0.0.0.0]", here),
+        (
+            "http://[::ffff:10.0.0.1]/",
+            "http://[::ffff:10.0.0.1]",
+            other,
+        ),
+        ("http://10.0.0.1/?secret", "http://10.0.0.1", other),
+        (
+            "http://localhost.evil.example/",
+            "http://localhost.evil.example",
+            other,
+        ),
+    ];
+    for (text, origin, problem) in table {
+        let said = not_confidential(&parse(text).unwrap());
+        assert_eq!(said, format!("{origin} {problem}"), "{text}");
+    }
+}
+
+#[test]
 fn values_in_segments_and_queries() {
     let table = [
         ("", ""),

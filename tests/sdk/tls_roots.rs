@@ -28,12 +28,33 @@ fn an_agent_of_ones_own_brings_its_roots_and_a_stranger_is_refused() {
     );
 }
 
-/// The authorities are read when the process first needs them, so the trusting client is one of
-/// its own: this test again, with the variable set.
+#[cfg(feature = "platform-verifier")]
+const CHILD: &str = "NEXUS_TEST_TLS_URL";
+
+/// Runs a test of this file again, as a process of its own, because the authorities are read when a process first needs
+/// them.
+#[cfg(feature = "platform-verifier")]
+fn again(test: &str, url: &str, file: &std::path::Path) -> std::process::Output {
+    std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("tls_roots::{test}"), "--nocapture"])
+        .env("SSL_CERT_FILE", file)
+        .env_remove("SSL_CERT_DIR")
+        .env(CHILD, url)
+        .output()
+        .unwrap()
+}
+
+#[cfg(feature = "platform-verifier")]
+fn written(name: &str, content: &[u8]) -> std::path::PathBuf {
+    let name = format!("nexus-{name}-{}.pem", std::process::id());
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, content).unwrap();
+    file
+}
+
 #[cfg(feature = "platform-verifier")]
 #[test]
 fn the_environment_names_an_authority() {
-    const CHILD: &str = "NEXUS_TEST_TLS_URL";
     if let Ok(url) = std::env::var(CHILD) {
         let unused = NexusClientOptions::new("http://127.0.0.1:1");
         let (client, cache) = holder(unused, "t");
@@ -46,20 +67,9 @@ fn the_environment_names_an_authority() {
     }
     let upstream =
         Server::start(|_| reply(200, &[("Connection", "close")], "secured").then(End::Close));
-    let name = format!("nexus-roots-{}.pem", std::process::id());
-    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::write(&file, authority_pem()).unwrap();
-    let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "tls_roots::the_environment_names_an_authority",
-            "--nocapture",
-        ])
-        .env("SSL_CERT_FILE", &file)
-        .env_remove("SSL_CERT_DIR")
-        .env(CHILD, upstream.url("/").replace("http:", "https:"))
-        .output()
-        .unwrap();
+    let file = written("roots", authority_pem().as_bytes());
+    let url = upstream.url("/").replace("http:", "https:");
+    let child = again("the_environment_names_an_authority", &url, &file);
     std::fs::remove_file(file).unwrap();
     assert!(child.status.success(), "{child:?}");
     assert_eq!(upstream.requests().len(), 3);
@@ -71,4 +81,55 @@ fn the_environment_names_an_authority() {
         resumed,
         "a later connection resumes the session of the first"
     );
+}
+
+#[cfg(all(feature = "platform-verifier", target_os = "linux"))]
+#[test]
+fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
+    if let Ok(url) = std::env::var(CHILD) {
+        let (client, cache) = holder(NexusClientOptions::new("http://127.0.0.1:1"), "t");
+        let fetched = client.authenticated_fetch(&cache, "ws", "p", &url, FetchOptions::default());
+        eprintln!("{}", fetched.unwrap_err());
+        return;
+    }
+    let upstream = Server::start(|_| text(200, "secured"));
+    let url = upstream.url("/").replace("http:", "https:");
+    let other = include_bytes!("../support/authority_certificate.pem");
+    let no_pem = "that SSL_CERT_FILE names has no certificate in PEM form; ";
+    let table: [(&str, Option<&[u8]>, &str); 5] = [
+        (
+            "missing",
+            None,
+            "that SSL_CERT_FILE names cannot be read (No such file",
+        ),
+        ("empty", Some(b""), no_pem),
+        ("text", Some(b"hello"), no_pem),
+        ("der", Some(b"\x30\x82\x01\x8d"), no_pem),
+        (
+            "other",
+            Some(other),
+            "; add its authority to SSL_CERT_FILE (",
+        ),
+    ];
+    for (name, content, problem) in table {
+        let file = written(name, content.unwrap_or_default());
+        if content.is_none() {
+            std::fs::remove_file(&file).unwrap();
+        }
+        let child = again(
+            "an_ssl_cert_file_without_a_certificate_is_named_in_the_error",
+            &url,
+            &file,
+        );
+        let _ = std::fs::remove_file(&file);
+        let said = String::from_utf8_lossy(&child.stderr);
+        assert!(
+            said.contains(problem) && said.contains(file.to_str().unwrap()),
+            "{name}: {said}"
+        );
+        assert!(
+            said.contains("in PEM form, or set `agent`"),
+            "{name}: {said}"
+        );
+    }
 }

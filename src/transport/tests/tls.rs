@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+#[cfg(feature = "rustls")]
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
@@ -15,8 +17,7 @@ static IDENTITY: LazyLock<(CertificateDer<'static>, Arc<ServerConfig>)> = LazyLo
     let certificate =
         CertificateDer::from_pem_slice(include_bytes!("../../../tests/support/certificate.pem"))
             .unwrap();
-    let key =
-        PrivateKeyDer::from_pem_slice(include_bytes!("../../../tests/support/key.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -26,6 +27,24 @@ static IDENTITY: LazyLock<(CertificateDer<'static>, Arc<ServerConfig>)> = LazyLo
         .unwrap();
     (certificate, Arc::new(config))
 });
+
+const KEY: &[u8] = include_bytes!("../../../tests/support/key.pem");
+
+/// Returns the configuration of a server with this certificate, which rustls does not check.
+#[cfg(feature = "rustls")]
+pub(super) fn server_with(certificate: &[u8]) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_slice(certificate).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
+    let provider = rustls::crypto::ring::default_provider();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let identity = CertifiedKey::new(vec![certificate], key);
+    let config = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
+    Arc::new(config)
+}
 
 pub(super) fn accept(socket: TcpStream) -> Stream {
     let connection = ServerConnection::new(Arc::clone(&IDENTITY.1)).unwrap();
@@ -39,6 +58,17 @@ pub(super) fn providers() -> impl Iterator<Item = TlsProvider> {
     ];
     let built = built.into_iter().filter(|(built, _)| *built);
     built.map(|(_, provider)| provider)
+}
+
+/// Makes rustls trust the certificate that `pem` contains.
+#[cfg(feature = "rustls")]
+pub(super) fn with_roots(pem: &[u8]) -> impl FnOnce(Builder) -> Builder {
+    let certificate = Certificate::from_pem(pem).unwrap();
+    let roots = RootCerts::Specific(Arc::new(vec![certificate]));
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(roots);
+    move |config| config.tls_config(tls.build())
 }
 
 pub(super) fn trusting(provider: TlsProvider) -> impl FnOnce(Builder) -> Builder {

@@ -1,9 +1,10 @@
-//! `auth_headers`. `src/token/tests/strategies.rs` has the credential of each strategy.
+//! `auth_headers`, and the headers that the page `python` describes. `src/token/tests/strategies.rs` has the credential of
+//! each strategy.
 
-use nexus_sdk::TokenCache;
 use nexus_sdk::serde_json::{Value, json};
+use nexus_sdk::{FetchOptions, TokenCache};
 
-use crate::support::{client, gateway};
+use crate::support::{Server, client, fetch, gateway, text};
 
 #[test]
 fn headers_carry_what_the_strategy_says_and_come_from_the_cache() {
@@ -33,4 +34,43 @@ fn headers_carry_what_the_strategy_says_and_come_from_the_cache() {
             (headers, _) => panic!("{strategy}: {headers:?}"),
         }
     }
+}
+
+#[test]
+fn a_fetch_sends_the_callers_headers_except_those_of_the_http_client() {
+    let server = Server::play(vec![text(200, "")]);
+    let sent = |name: &str, value: &str| {
+        fetch(
+            &server.url("/"),
+            FetchOptions::default().header(name, value),
+        )?;
+        Ok(server.requests().pop().unwrap())
+    };
+    for name in [
+        "Host",
+        "Connection",
+        "Keep-Alive",
+        "Proxy-Connection",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+        "Expect",
+    ] {
+        let refused: Result<_, nexus_sdk::NexusError> = sent(name, "x");
+        assert_eq!(refused.unwrap_err().code(), "invalid_input", "{name}");
+    }
+    assert_eq!(
+        sent("Authorization", "é").unwrap_err().code(),
+        "invalid_input"
+    );
+    let request = sent("X-Name", "é").unwrap();
+    // The test server reads each byte as a character.
+    assert_eq!(request.all("x-name"), ["\u{C3}\u{A9}"]);
+    assert_eq!(request.all("accept"), ["*/*"]);
+    let agent = request.header("user-agent").unwrap();
+    assert!(
+        agent.starts_with("nexus-gateway-sdk/") && agent.ends_with(" (rust)"),
+        "{agent}"
+    );
 }

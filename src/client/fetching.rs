@@ -52,7 +52,9 @@ impl NexusClient {
     /// - An http URL needs a proxy that allows `CONNECT`: see [proxies](crate#proxies).
     /// - If any crate in the program enables ureq's feature `charset`, a `text/*` body in another encoding is converted to
     ///   UTF-8, although its `Content-Type` still names the other encoding. The byte E9 of Latin-1 arrives as C3 A9.
-    /// - A body of 1 to 9 bytes with `Content-Encoding: gzip` is damaged, but is returned as an empty body.
+    /// - A body with `Content-Encoding: gzip` that has fewer than ten bytes, or that ends within a gzip header, is returned as
+    ///   an empty body, whether it is a damaged gzip body or a plain body with a wrong label, such as `[]`. A longer plain
+    ///   body with this label fails with `request_failed`.
     /// - If a server sends two responses to one request over https, the second can be taken for the response to the
     ///   next request on that connection.
     ///

@@ -195,6 +195,11 @@ fn explain(error: &Error) -> (bool, String) {
         }
         Error::Protocol(_) => "the response is not valid HTTP/1.1",
         #[cfg(feature = "gzip")]
+        Error::Decompress(_, cause) if cause.to_string() == "invalid gzip header" => {
+            "the body is not gzip, although its Content-Encoding says so; it may be a part of a gzip body, or the server has \
+             to correct the label"
+        }
+        #[cfg(feature = "gzip")]
         Error::Decompress(..) => "the compressed body is corrupt",
         _ => "the request failed",
     };

@@ -172,6 +172,30 @@ mod gzip {
     }
 
     #[test]
+    fn a_body_that_is_not_gzip_or_is_cut_is_an_error() {
+        let packed = gzip(b"some text that is long enough");
+        let wrong = "the body is not gzip, although its Content-Encoding says so";
+        let corrupt = "the compressed body is corrupt";
+        let mut damaged = packed.clone();
+        let last = damaged.len() - 1;
+        damaged[last] ^= 1;
+        let table = [
+            (b"[1, 2, 3, 4]".to_vec(), wrong),
+            (packed[10..].to_vec(), wrong),
+            (packed[..10].to_vec(), corrupt),
+            (packed[..last].to_vec(), corrupt),
+            (damaged, corrupt),
+        ];
+        for (body, problem) in table {
+            for (framing, answer) in framed("Content-Encoding: gzip\r\n", &body) {
+                let error = fetch_limited(answer, 1 << 20).unwrap_err();
+                assert_eq!(error.code(), "request_failed", "{framing}: {error}");
+                assert!(error.message().contains(problem), "{framing}: {error}");
+            }
+        }
+    }
+
+    #[test]
     fn another_encoding_is_left_as_it_is() {
         let answer = reply(200, &[("Content-Encoding", "br")], "raw");
         let (_, headers, body) = fetch_limited(answer, 9).unwrap();

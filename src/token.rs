@@ -139,7 +139,7 @@ impl TokenResponse {
         let base_url = self.field("base_url");
         token.api_base_url = base_url.or_else(|| json::filled(&self.raw, "api_base_url"));
         match self.kind().as_deref() {
-            None | Some("oauth2") => self.oauth2(&mut token),
+            None | Some("oauth2") => Self::oauth2(&mut token),
             Some("header") => self.header(&mut token),
             Some("basic_auth") => self.basic_auth(&mut token),
             Some("query_param") => self.query_param(&mut token),
@@ -159,7 +159,7 @@ impl TokenResponse {
         Ok(token)
     }
 
-    fn oauth2(&self, token: &mut CachedToken) -> Result<()> {
+    fn oauth2(token: &mut CachedToken) -> Result<()> {
         if token.access_token.is_empty() {
             return Err(NexusError::no_credential("access_token"));
         }

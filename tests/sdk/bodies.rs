@@ -101,27 +101,25 @@ mod gzip {
         }
     }
 
-    /// Go and OkHttp do not ask for gzip with `HEAD` or a `Range` either.
+    /// Go and `OkHttp` do not ask for gzip with `HEAD` or a `Range` either.
     #[test]
     fn gzip_is_asked_for_where_it_helps_unless_the_caller_asks_for_something() {
-        let table: [(_, &[(&str, &str)], &[&str]); 6] = [
-            ("GET", &[], &["gzip"]),
-            ("POST", &[], &["gzip"]),
-            ("HEAD", &[], &[]),
-            ("GET", &[("Range", "bytes=10-29")], &[]),
-            ("GET", &[("accept-encoding", "br")], &["br"]),
-            ("HEAD", &[("Accept-Encoding", "gzip")], &["gzip"]),
+        let range = Some(("Range", "bytes=10-29"));
+        let table = [
+            ("GET", None, vec!["gzip"]),
+            ("POST", None, vec!["gzip"]),
+            ("HEAD", None, vec![]),
+            ("GET", range, vec![]),
+            ("GET", Some(("accept-encoding", "br")), vec!["br"]),
+            ("HEAD", Some(("Accept-Encoding", "gzip")), vec!["gzip"]),
         ];
-        for (method, headers, asked) in table {
+        for (method, header, asked) in table {
             let server = Server::play(vec![reply(200, &[], "")]);
-            let options = get().method(method).headers(headers.iter().copied());
+            let options = get().method(method).headers(header);
             fetch(&server.url("/"), options).unwrap();
             let requests = server.requests();
-            assert_eq!(
-                requests[0].all("accept-encoding"),
-                asked,
-                "{method} {headers:?}"
-            );
+            let sent = requests[0].all("accept-encoding");
+            assert_eq!(sent, asked, "{method} {header:?}");
         }
     }
 
@@ -129,9 +127,10 @@ mod gzip {
     fn compressing() -> Server {
         Server::start(|request| {
             let takes_gzip = request.header("accept-encoding") == Some("gzip");
-            let (label, body) = match takes_gzip {
-                true => ("Content-Encoding: gzip\r\n", gzip(&[b'x'; 1000])),
-                false => ("", vec![b'x'; 1000]),
+            let (label, body) = if takes_gzip {
+                ("Content-Encoding: gzip\r\n", gzip(&[b'x'; 1000]))
+            } else {
+                ("", vec![b'x'; 1000])
             };
             if request.method == "HEAD" {
                 let head = with_length(label, &body);

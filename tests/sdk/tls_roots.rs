@@ -85,11 +85,12 @@ fn the_environment_names_an_authority() {
 
 #[cfg(all(feature = "platform-verifier", target_os = "linux"))]
 #[test]
+#[allow(clippy::print_stdout)]
 fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
     if let Ok(url) = std::env::var(CHILD) {
         let (client, cache) = holder(NexusClientOptions::new("http://127.0.0.1:1"), "t");
         let fetched = client.authenticated_fetch(&cache, "ws", "p", &url, FetchOptions::default());
-        eprintln!("{}", fetched.unwrap_err());
+        println!("{}", fetched.unwrap_err());
         return;
     }
     let upstream = Server::start(|_| text(200, "secured"));
@@ -122,7 +123,7 @@ fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
             &file,
         );
         let _ = std::fs::remove_file(&file);
-        let said = String::from_utf8_lossy(&child.stderr);
+        let said = String::from_utf8_lossy(&child.stdout);
         assert!(
             said.contains(problem) && said.contains(file.to_str().unwrap()),
             "{name}: {said}"

@@ -37,8 +37,12 @@ pub(crate) fn location(status: u16, headers: &HeaderMap) -> Option<&[u8]> {
         return None;
     }
     let values = headers.get_all(LOCATION).iter();
-    let mut targets = values.map(|value| value.as_bytes().trim_ascii());
+    let mut targets = values.map(|value| trimmed(value.as_bytes()));
     targets.find(|target| !matches!(target, [] | [b'#', ..]))
+}
+
+fn trimmed(value: &[u8]) -> &[u8] {
+    str::from_utf8(value).map_or(value, |text| text.trim().as_bytes())
 }
 
 impl Hop<'_> {

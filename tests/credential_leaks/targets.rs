@@ -110,8 +110,9 @@ pub(crate) const ODD_TARGETS: &[Target] = &[
     (ALL, "a backslash before an at sign", "{s}://{h}\\@{o}/end", Refused("invalid_response")),
     (ALL, "a no-break space before", "\u{a0}//{o}/end", Leaves),
     (ALL, "slashes after a dot", "/.//{o}/end", Stays),
-    (ALL, "no scheme", "{o}/end", Stays),
-    (ALL, "nothing", "", Stays),
+    (NAMED, "no scheme", "{o}/end", Stays),
+    // RFC 3986 section 4.2: a colon in the first segment ends a scheme.
+    (&[LOOPBACK], "no scheme, but a port", "{o}/end", Refused("invalid_response")),
     (ALL, "upper case", "{S}://{H}:{p}/end", Stays),
     (ALL, "upper case elsewhere", "{S}://{o}/end", Leaves),
     (ALL, "a port with zeros", "{s}://{h}:00{p}/end", Stays),

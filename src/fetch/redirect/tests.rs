@@ -80,20 +80,25 @@ fn which_responses_redirect() {
 /// The rows with a fragment are from RFC 3986 section 4.4, and the others from curl 7.88.
 #[test]
 fn the_location_that_counts() {
-    let table: [(&[&str], Option<&str>); 9] = [
+    let table: [(&[&str], Option<&str>); 11] = [
         (&[], None),
         (&[""], None),
         (&[" \t "], None),
         (&["#part"], None),
         (&[" #"], None),
+        // As before a URL, in `src/url.rs`.
+        (&["\u{A0}"], None),
+        (&["\u{A0}/a"], Some("/a")),
         (&["?"], Some("?")),
         (&[" /a\t"], Some("/a")),
         (&["/a", "/b"], Some("/a")),
         (&["", "/b"], Some("/b")),
     ];
     for (values, expected) in table {
-        let values = values.iter().map(|value| HeaderValue::from_static(value));
-        let headers = values.map(|value| (LOCATION, value)).collect();
+        let values = values
+            .iter()
+            .map(|value| HeaderValue::from_bytes(value.as_bytes()));
+        let headers = values.map(|value| (LOCATION, value.unwrap())).collect();
         let found = location(307, &headers);
         assert_eq!(found, expected.map(str::as_bytes), "{headers:?}");
     }

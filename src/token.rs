@@ -21,6 +21,9 @@ pub(crate) use cached::Place;
 /// The assumed lifetime of a token without a usable expiry.
 const DEFAULT_TTL: Duration = Duration::from_secs(5 * 60);
 
+/// The characters that a header's value neither begins nor ends with (RFC 9110 section 5.5).
+const SPACES: [char; 2] = [' ', '\t'];
+
 /// A token response from the gateway.
 ///
 /// `access_token`, `token_type`, `scope`, `id_token`, `refresh_token` and `expires_at` are read from
@@ -132,8 +135,9 @@ impl TokenResponse {
         let assumed = clock.at.after(DEFAULT_TTL).wall;
         let token_type = self.token_type.as_deref().unwrap_or("Bearer");
         let end = stated.unwrap_or(assumed);
-        // White space around a token or key is never a part of it, unlike around a password.
-        let mut token = CachedToken::new(self.access_token.trim(), token_type.trim(), end);
+        // Spaces around a token or key come from copying it. A password keeps its spaces.
+        let access_token = self.access_token.trim_matches(SPACES);
+        let mut token = CachedToken::new(access_token, token_type.trim_matches(SPACES), end);
         token.assumed_expiry = stated.is_none().then_some(assumed);
         // The credentials of a self-hosted instance may contain its base URL.
         let base_url = self.field("base_url");
@@ -249,10 +253,10 @@ impl TokenResponse {
         })
     }
 
-    /// Returns the key of a provider with the strategy `header` or `query_param`, without white space around it.
+    /// Returns the key of a provider with the strategy `header` or `query_param`, without spaces around it.
     fn static_key(&self) -> Result<String> {
         let field = self.config_or("credential_field", "api_key");
-        let key = self.needed(&field)?.trim().to_owned();
+        let key = self.needed(&field)?.trim_matches(SPACES).to_owned();
         if key.is_empty() {
             return Err(NexusError::no_credential(&field));
         }

@@ -82,19 +82,19 @@ fn oauth2_and_no_strategy() {
     }
 }
 
-/// `echo key | ..` and a copied key end with white space. A password may begin or end with a space.
+/// A copied key may end with a space, and so may a password, but only a password contains it.
 #[test]
-fn white_space_around_a_credential() {
-    let key = json!({"api_key": " k-1\r\n", "username": "u", "password": " p "});
+fn spaces_around_a_credential() {
+    let key = json!({"api_key": " k-1\t ", "username": "u", "password": " p "});
     let query = json!({"type": "query_param", "config": {"param_name": "key"}});
     let table = [
         (json!("header"), key.clone(), "Authorization: Bearer k-1"),
         (query.clone(), key.clone(), "?key=k-1"),
         (json!("basic_auth"), key, "Authorization: Basic dTogcCA="),
-        (query, json!({"api_key": " \n"}), "invalid_credentials"),
+        (query, json!({"api_key": " \t"}), "invalid_credentials"),
     ];
     check(&table);
-    for token in ["t-1 ", "\tt-1\n"] {
+    for token in ["t-1 ", "\tt-1\t"] {
         let made = made_of(&json!(null), &json!({}), Some(token), None);
         assert_eq!(made, "Authorization: Bearer t-1", "{token:?}");
     }
@@ -166,7 +166,7 @@ fn headers_that_no_credential_goes_into() {
         assert_eq!(made, "invalid_response", "{name:?}");
     }
     let bad = "invalid_credentials";
-    for secret in ["k\r\nX: y", "k\nk", "k\rk", "k\0", "k\u{7f}", "\n"] {
+    for secret in ["k\r\nX: y", "k\n", "\rk", "k\0", "k\u{7f}", "\n"] {
         for config in [json!({}), json!({"header_name": "X-A"})] {
             let made = made_of(&header(config), &json!({"api_key": secret}), None, None);
             assert_eq!(made, bad, "{secret:?}");

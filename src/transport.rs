@@ -89,7 +89,8 @@ impl Transport {
         let has_callers_agent = agent.is_some();
         let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
         let proxies = match agent.as_ref().map(|agent| agent.config().proxy()) {
-            Some(None) => None,
+            // Without a proxy in the environment that ureq can read, its default is no proxy, as if the caller had chosen it.
+            Some(None) if Proxy::try_from_env().is_some() => None,
             Some(Some(own)) if !own.is_from_env() => proxies::check(own, "agent").map(|_| None)?,
             _ => Some(Proxies::read(value)),
         };

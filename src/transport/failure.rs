@@ -285,7 +285,7 @@ fn trust_advice() -> String {
         .collect::<Vec<_>>()
         .join(" or ");
     let problem = problem.unwrap_or_default();
-    format!("{problem}add its authority to {places} in PEM form, or set `agent`")
+    format!("{problem}add the server's authority to {places} in PEM form, or set `agent`")
 }
 
 /// Returns why a file that `SSL_CERT_FILE` names holds no certificates.

@@ -30,8 +30,13 @@ fn a_process_behind_proxies() {
         return;
     };
     let mut options = NexusClientOptions::new(gateway).allow_insecure_http(true);
-    if std::env::var(AGENT).is_ok() {
-        options = options.agent(ureq::Agent::new_with_defaults());
+    match std::env::var(AGENT).as_deref() {
+        Ok("default") => options = options.agent(ureq::Agent::new_with_defaults()),
+        Ok(_) => {
+            let direct = ureq::Agent::config_builder().proxy(None);
+            options = options.agent(direct.build().new_agent());
+        }
+        Err(_) => {}
     }
     let (client, cache) = holder(options, "t");
     client.resolve_token("ws", "p").unwrap();
@@ -66,7 +71,7 @@ fn each_request_goes_through_the_proxy_of_its_scheme() {
             ("all_proxy", "socks5h://127.0.0.1:1"),
             ("https_proxy", url.as_str()),
         ];
-        variables.extend(has_agent.then_some((AGENT, "")));
+        variables.extend(has_agent.then_some((AGENT, "default")));
         let output = behind(&variables);
         let said = String::from_utf8_lossy(&output.stdout);
         let refused = "http://example.test/: invalid_input: workspace \"ws\", provider \"p\": all_proxy: a SOCKS proxy needs";
@@ -83,22 +88,33 @@ fn each_request_goes_through_the_proxy_of_its_scheme() {
 
 #[test]
 fn a_variable_that_cannot_be_read_is_an_error_and_no_way_past_the_proxy() {
+    for agent in [None, Some((AGENT, "default"))] {
+        let proxy = Server::start(|_| text(403, ""));
+        let url = proxy.url(" \n");
+        let variables = [
+            ("https_proxy", "ftp://hunter2@proxy"),
+            ("HTTPS_PROXY", &url),
+            ("ALL_PROXY", &url),
+        ];
+        let variables: Vec<_> = variables.into_iter().chain(agent).collect();
+        let output = behind(&variables);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let refused =
+            "https://example.test/: invalid_input: https_proxy: is not a proxy's URL; set it to";
+        assert_eq!(said.matches(refused).count(), 1, "{said}");
+        let shown = format!("{output:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(output.stderr.is_empty(), "{shown}");
+        let asked = proxy.requests();
+        assert!(asked[0].head.starts_with("CONNECT example.test:80 "));
+        assert_eq!(asked.len(), 1, "only the http URL goes through ALL_PROXY");
+    }
+}
+
+#[test]
+fn an_agent_without_a_proxy_goes_past_those_of_the_environment() {
     let proxy = Server::start(|_| text(403, ""));
-    let url = proxy.url(" \n");
-    let variables = [
-        ("https_proxy", "ftp://hunter2@proxy"),
-        ("HTTPS_PROXY", &url),
-        ("ALL_PROXY", &url),
-    ];
-    let output = behind(&variables);
-    let said = String::from_utf8_lossy(&output.stdout);
-    let refused =
-        "https://example.test/: invalid_input: https_proxy: is not a proxy's URL; set it to";
-    assert_eq!(said.matches(refused).count(), 1, "{said}");
-    let shown = format!("{output:?}");
-    assert!(!shown.contains("hunter2"), "{shown}");
-    assert!(output.stderr.is_empty(), "{shown}");
-    let asked = proxy.requests();
-    assert!(asked[0].head.starts_with("CONNECT example.test:80 "));
-    assert_eq!(asked.len(), 1, "only the http URL goes through ALL_PROXY");
+    let url = proxy.url("");
+    behind(&[("ALL_PROXY", &url), (AGENT, "direct")]);
+    assert_eq!(proxy.requests().len(), 0);
 }

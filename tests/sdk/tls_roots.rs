@@ -109,7 +109,7 @@ fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
         (
             "other",
             Some(other),
-            "; add its authority to SSL_CERT_FILE (",
+            "; add the server's authority to SSL_CERT_FILE (",
         ),
     ];
     for (name, content, problem) in table {

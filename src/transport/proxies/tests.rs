@@ -53,7 +53,20 @@ fn the_variable_of_the_scheme_comes_first_and_all_proxy_last() {
     }
 }
 
-/// A request must not go past a company's proxy.
+/// As `NEXUS_GATEWAY_URL` is read. curl 7.88 refuses such values.
+#[test]
+fn white_space_around_a_value_is_removed() {
+    let table = [
+        ("https_proxy= \n; all_proxy=http://a", "a", "a"),
+        ("http_proxy= http://h\n; HTTPS_PROXY=s:80 ", "h", "s"),
+    ];
+    for (variables, http, https) in table {
+        assert_eq!(route(variables, "http://a.test/"), http, "{variables:?}");
+        assert_eq!(route(variables, "https://a.test/"), https, "{variables:?}");
+    }
+}
+
+/// A request must not go past a company's proxy. curl 7.88 refuses these values as well.
 #[test]
 fn a_variable_that_cannot_be_read_is_an_error_only_for_a_request_that_needs_it() {
     let values = [

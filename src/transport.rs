@@ -243,6 +243,7 @@ impl Transport {
         let target = || Target {
             place: url::origin(&url),
             is_chosen: false,
+            is_https: url::is_https(&url),
             server: Origin::Api,
         };
         sent.map_err(|error| match error {

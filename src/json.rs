@@ -10,8 +10,8 @@ pub(crate) type Object = Map<String, Value>;
 /// object with one field takes about 700 bytes of memory, but only 7 bytes of text.
 const MAX_VALUES: usize = 32 << 10;
 
-/// Parses JSON, after a byte order mark if there is one (RFC 8259 section 8.1). Refuses JSON whose values would take much more memory than its text. Each comma and colon counts as a
-/// value, also in a string, and each opening bracket as four.
+/// Parses JSON, after a byte order mark if there is one (RFC 8259 section 8.1). Refuses JSON whose values would take much
+/// more memory than its text. Each comma and colon counts as a value, also in a string, and each opening bracket as four.
 ///
 /// # Errors
 ///

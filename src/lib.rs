@@ -169,8 +169,8 @@
 //! Requests to this machine (`localhost` and loopback addresses) never go through a proxy. With the feature
 //! `win-system-proxy`, the proxy in the Windows settings is used if no variable names a proxy. An
 //! [`agent`](NexusClientOptions::agent) of your own gets the proxies of the environment if it has ureq's default proxy, or
-//! if it has no proxy and ureq can read none of them. Otherwise, it keeps its own settings. An [authenticated agent](NexusClient::authenticated_agent) uses the same proxies as its
-//! client.
+//! if it has no proxy and ureq can read none of them. Otherwise, it keeps its own settings. An
+//! [authenticated agent](NexusClient::authenticated_agent) uses the same proxies as its client.
 //!
 //! # Features
 //!

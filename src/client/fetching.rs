@@ -41,9 +41,9 @@ impl NexusClient {
     ///   The fetch then fails with `request_failed`. This rarely happens to a body of a few KB.
     /// - A response with neither `Content-Length` nor chunked encoding ends with the connection. If the connection is
     ///   lost, the body is cut short without an error.
-    /// - A response with `Content-Encoding: gzip` is decoded, and loses this header and its `Content-Length`, even if the
-    ///   request did not ask for gzip, as a `HEAD` or a request with a `Range`, or if you asked for it yourself. A range of
-    ///   a body that is stored compressed therefore fails with `request_failed`.
+    /// - A response with `Content-Encoding: gzip` is decoded, and loses this header and its `Content-Length`, even if you
+    ///   asked for gzip yourself, or if nobody did. (The SDK asks for it, except with `HEAD`, with a `Range`, or if you set
+    ///   `Accept-Encoding`.) A range of a body that is stored compressed therefore fails with `request_failed`.
     /// - A gzip body whose `Content-Encoding` is spelled otherwise than `gzip`, such as `GZIP` or `x-gzip`, is returned
     ///   compressed.
     /// - A response with more than 128 headers fails with `request_failed`. So does a response with a header line that is

@@ -4,6 +4,7 @@ use std::io::ErrorKind::{
     AddrNotAvailable, BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset,
     InvalidData, UnexpectedEof,
 };
+use std::io::Read as _;
 use std::{env, fs, io};
 
 use ureq::{Error, Timeout};
@@ -290,9 +291,11 @@ fn trust_advice() -> String {
 
 /// Returns why a file that `SSL_CERT_FILE` names holds no certificates.
 fn problem_of_file(file: &str) -> Option<String> {
-    let what = match fs::read(file) {
+    let mut text = Vec::new();
+    let read = fs::File::open(file).and_then(|file| file.take(1 << 20).read_to_end(&mut text));
+    let what = match read {
         Err(error) => format!("cannot be read ({error})"),
-        Ok(text) if !text.windows(PEM.len()).any(|part| part == PEM) => {
+        Ok(_) if !text.windows(PEM.len()).any(|part| part == PEM) => {
             "has no certificate in PEM form".to_owned()
         }
         Ok(_) => return None,

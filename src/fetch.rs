@@ -1,9 +1,11 @@
 //! Sends an authenticated request, with redirects, retries, and one replay after a 401 or 403.
 
 pub(crate) mod agent;
+mod download;
 pub(crate) mod fetcher;
 pub(crate) mod options;
 pub(crate) mod redirect;
+pub(crate) mod result;
 pub(crate) mod scope;
 
 use std::borrow::Cow;
@@ -13,11 +15,12 @@ use std::fmt;
 use ureq::http::HeaderMap;
 
 use crate::error::{ErrorKind, NexusError, Origin, Result};
+use crate::fetch::download::Destination;
 use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::{FetchOptions, Redirects};
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
-use crate::resolve::Source;
+use crate::resolve::{Replacement, Source};
 use crate::retry::Failure;
 use crate::time::Deadline;
 use crate::time::date;
@@ -45,19 +48,38 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let fetched = self.fetch_unnamed(url, options);
-        fetched.map_err(|error| error.about(&self.subject()))
+        let response = self.send(url, options, None)?;
+        let (head, body) = response.into_parts();
+        Ok((head.status.as_u16(), head.headers, body))
     }
 
-    /// Fetches. An error names the workspace and provider only if it comes from the gateway.
-    fn fetch_unnamed(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let mut url = options.with_query(url);
-        if let Some(base) = &self.base {
-            url = base.absolute(&url)?;
-        }
+    /// Sends a request with these options. The body of a success goes to the destination, if there is one. An error names
+    /// the fetcher's workspace and provider.
+    fn send(
+        &self,
+        url: &str,
+        options: FetchOptions,
+        destination: Option<Destination<'_>>,
+    ) -> Result<Response> {
+        let sent = self.send_unnamed(url, options, destination);
+        sent.map_err(|error| error.about(&self.subject()))
+    }
+
+    fn send_unnamed(
+        &self,
+        url: &str,
+        options: FetchOptions,
+        destination: Option<Destination<'_>>,
+    ) -> Result<Response> {
+        let options = match &self.defaults {
+            Some(defaults) => options.or(defaults, url),
+            None => options,
+        };
+        let url = self.absolute(options.with_query(url))?;
         let timeout = options
             .timeout
             .unwrap_or(self.client.gateway.options.timeout);
+        let needs_secrets = self.hide_credential || options.http_status_as_error == Some(true);
         let mut fetch = PendingFetch {
             fetcher: self,
             hop: Hop {
@@ -68,35 +90,38 @@ impl Fetcher {
                 authenticated: true,
             },
             deadline: Deadline::after(timeout),
-            secrets: self.hide_credential.then(Secrets::default),
+            source: Source::Cache,
+            doubt: None,
+            secrets: (needs_secrets || destination.is_some()).then(Secrets::default),
             has_response: false,
             has_reconnected: Cell::new(false),
+            destination,
         };
         let response = fetch.send_hops();
         let response = response.map_err(|error| fetch.after_response(error))?;
-        let (mut head, mut body) = response.into_parts();
-        if let Some(secrets) = &fetch.secrets {
-            let hidden = secrets.hide_in(&mut head.headers, &mut body, fetch.deadline);
-            hidden.map_err(NexusError::of_api)?;
-        }
-        Ok((head.status.as_u16(), head.headers, body))
+        fetch.finish(response)
     }
 }
 
 /// A fetch whose URL and options have been checked.
-struct PendingFetch<'a> {
+struct PendingFetch<'a, 'w> {
     fetcher: &'a Fetcher,
     hop: Hop<'a>,
     deadline: Deadline,
-    /// The secrets to hide in the response, if the fetcher hides its credential.
+    /// The source of the token. After a 401, `Gateway` also means that the gateway has confirmed the token.
+    source: Source,
+    /// The reason why the gateway could not be asked about a 401.
+    doubt: Option<NexusError>,
+    /// The secrets to hide in the response, if the fetcher hides its credential, or in the error for its status.
     secrets: Option<Secrets>,
     /// True once the API has responded, for example with a redirect.
     has_response: bool,
     /// True once a connection that was cut has been replaced.
     has_reconnected: Cell<bool>,
+    destination: Option<Destination<'w>>,
 }
 
-impl PendingFetch<'_> {
+impl PendingFetch<'_, '_> {
     /// Completes an error. Once the API has responded, it has had a request of this call, and no error is local.
     fn after_response(&self, error: NexusError) -> NexusError {
         if !self.has_response || error.origin() == Origin::Gateway {
@@ -108,7 +133,8 @@ impl PendingFetch<'_> {
     /// Sends the request and follows redirects. A 401 or 403 for a cached token may mean that the token was revoked, or that
     /// the user has consented to more since. If the gateway then returns another token, sends the same hop once more.
     fn send_hops(&mut self) -> Result<Response> {
-        let (mut token, mut source) = self.fetcher.token(self.deadline)?;
+        let (mut token, source) = self.fetcher.token(self.token_deadline())?;
+        self.source = source;
         if let Cow::Owned(target) = token.target(self.hop.call)? {
             self.hop.url = self.fetcher.check_url(&target)?;
         }
@@ -116,24 +142,28 @@ impl PendingFetch<'_> {
             let mut response = self.try_hop(&token)?;
             self.has_response = true;
             let is_refused = matches!(response.status().as_u16(), 401 | 403);
-            if is_refused && self.hop.authenticated && source == Source::Cache {
-                let fresh = self.fetcher.replacement(&token, self.deadline)?;
+            if is_refused && self.hop.authenticated && self.source == Source::Cache {
                 // The server chose the URL of a redirect, and may have copied the credential into its path. The SDK
                 // does not know where, so it cannot put another token there.
                 let is_known = number == 0 || !token.is_in_path();
-                if let Some(fresh) = fresh.filter(|_| is_known) {
-                    self.hop.url = match number {
-                        0 => self.fetcher.check_url(&fresh.target(self.hop.call)?)?,
-                        _ => fresh.redirect_target(self.hop.url.clone(), true)?,
-                    };
-                    (token, source) = (fresh, Source::Gateway);
-                    response = self.try_hop(&token)?;
+                match self.fetcher.replacement(&token, self.token_deadline())? {
+                    Replacement::Replaced(fresh) if is_known => {
+                        self.hop.url = match number {
+                            0 => self.fetcher.check_url(&fresh.target(self.hop.call)?)?,
+                            _ => fresh.redirect_target(self.hop.url.clone(), true)?,
+                        };
+                        (token, self.source) = (fresh, Source::Gateway);
+                        response = self.try_hop(&token)?;
+                    }
+                    Replacement::Replaced(_) => {}
+                    Replacement::Confirmed => self.source = Source::Gateway,
+                    Replacement::Unanswered(error) => self.doubt = Some(error),
                 }
             }
             let status = response.status().as_u16();
             let target = redirect::location(status, response.headers());
-            let Some(target) = target.filter(|_| self.hop.options.redirects == Redirects::Follow)
-            else {
+            let redirects = self.hop.options.redirects.unwrap_or_default();
+            let Some(target) = target.filter(|_| redirects == Redirects::Follow) else {
                 return Ok(response);
             };
             let next = self.hop.redirect(status, target, &token);
@@ -147,25 +177,45 @@ impl PendingFetch<'_> {
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
     }
 
+    /// Returns the deadline of the wait for a token: that of a call to the gateway, but not past the fetch's own.
+    fn token_deadline(&self) -> Deadline {
+        self.deadline
+            .min(self.fetcher.client.gateway.longest_call())
+    }
+
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
-        let (fetcher, deadline) = (self.fetcher, self.deadline);
+        let fetcher = self.fetcher;
         let client = &fetcher.client;
-        let policy = self.hop.options.retry_policy.clone();
-        let idempotent = self.hop.options.method.is_idempotent();
+        let deadline = self.deadline;
+        let hop = &self.hop;
+        let secrets = &mut self.secrets;
+        let destination = &mut self.destination;
+        let has_reconnected = &self.has_reconnected;
+        let options = &hop.options;
+        let policy = options.retry_policy.clone().unwrap_or_default();
+        let idempotent = options.method.is_idempotent();
+        let max_body = match destination {
+            Some(_) => u64::MAX,
+            None => client.gateway.options.max_body_bytes,
+        };
         let attempt = || {
             let outgoing = Outgoing {
-                headers: &self.headers(token)?,
-                method: &self.hop.options.method,
-                url: &self.hop.url,
-                redirected_from: self.hop.first.as_ref(),
-                body: self.hop.options.data.as_deref(),
+                headers: &mut || headers(hop, token, secrets.as_mut()),
+                method: &options.method,
+                url: &hop.url,
+                redirected_from: hop.first.as_ref(),
+                body: options.data.as_deref(),
                 may_refresh: false,
                 is_call: false,
-                has_reconnected: &self.has_reconnected,
+                has_reconnected,
+                writer: destination.as_mut().map(|it| it as _),
             };
-            let max_body = client.gateway.options.max_body_bytes;
-            client.transport.send(&outgoing, deadline, max_body)
+            let sent = client.transport.send(outgoing, deadline, max_body);
+            match destination {
+                Some(destination) => destination.end(sent),
+                None => sent,
+            }
         };
         let is_before = |wait| deadline.left().is_some_and(|left| left > wait);
         let refused = |response: &Response| {
@@ -184,21 +234,48 @@ impl PendingFetch<'_> {
         policy.run(note, is_before, std::thread::sleep, attempt, refused)
     }
 
-    /// Returns the headers of the hop, with the credential or signature unless a redirect has led to another origin. Each
-    /// attempt gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
-    fn headers(&mut self, token: &CachedToken) -> Result<HeaderMap> {
-        let (hop, options) = (&self.hop, &self.hop.options);
-        let mut headers = options.headers.clone();
-        if hop.authenticated {
-            let body = options.data.as_deref().unwrap_or_default();
-            token.authorize(&options.method, &hop.url, &mut headers, body)?;
+    /// Hides the credential in the response. Returns the error for its status, if the options ask for an error.
+    fn finish(self, response: Response) -> Result<Response> {
+        let (mut head, mut body) = response.into_parts();
+        let as_error = self.hop.options.http_status_as_error == Some(true);
+        let is_error = match self.destination {
+            Some(_) => !head.status.is_success(),
+            None => as_error && head.status.as_u16() >= 400,
+        };
+        if let Some(secrets) = self
+            .secrets
+            .filter(|_| is_error || self.fetcher.hide_credential)
+        {
+            secrets.hide_in(&mut head.headers, &mut body, self.deadline)?;
         }
-        if let Some(secrets) = &mut self.secrets {
-            let sensitive = headers.values().filter(|value| value.is_sensitive());
-            let sensitive = sensitive.map(|value| String::from_utf8_lossy(value.as_bytes()));
-            secrets.add(sensitive, MIN_CREDENTIAL);
-            secrets.add(token.secrets(hop.call), MIN_CREDENTIAL);
+        if !is_error {
+            return Ok(Response::from_parts(head, body));
         }
-        Ok(headers)
+        let place = format!("{}: ", self.hop.place());
+        let is_refused = head.status == 401 && self.hop.authenticated;
+        let is_confirmed = self.source == Source::Gateway && self.fetcher.is_of_tenant();
+        Err(match self.doubt {
+            Some(doubt) if is_refused => doubt,
+            _ if is_refused && is_confirmed => result::refused(&place, &body),
+            _ => result::of_status(&place, head.status.as_u16(), &head.headers, &body),
+        })
     }
+}
+
+/// Returns the headers of a hop, with the credential or signature unless a redirect has led to another origin. Each
+/// attempt gets a new signature, because signatures expire. Also collects the secrets to hide in the response.
+fn headers(hop: &Hop<'_>, token: &CachedToken, secrets: Option<&mut Secrets>) -> Result<HeaderMap> {
+    let options = &hop.options;
+    let mut headers = options.headers.clone();
+    if hop.authenticated {
+        let body = options.data.as_deref().unwrap_or_default();
+        token.authorize(&options.method, &hop.url, &mut headers, body)?;
+    }
+    if let Some(secrets) = secrets {
+        let sensitive = headers.values().filter(|value| value.is_sensitive());
+        let sensitive = sensitive.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        secrets.add(sensitive, MIN_CREDENTIAL);
+        secrets.add(token.secrets(hop.call), MIN_CREDENTIAL);
+    }
+    Ok(headers)
 }

@@ -266,17 +266,21 @@ impl Gateway {
         may_refresh: bool,
         has_reconnected: &Cell<bool>,
     ) -> Result<Success> {
-        let mut headers = self.headers.clone();
-        headers.extend(call.headers.clone());
+        let mut headers = || {
+            let mut headers = self.headers.clone();
+            headers.extend(call.headers.clone());
+            Ok(headers)
+        };
         let request = Outgoing {
             method: &call.method,
             url: &self.url(&call.path)?,
             redirected_from: None,
-            headers: &headers,
+            headers: &mut headers,
             body: call.body.as_deref(),
             may_refresh,
             is_call: true,
             has_reconnected,
+            writer: None,
         };
         let timeout = if may_refresh {
             self.longest_turn()
@@ -284,7 +288,7 @@ impl Gateway {
             self.options.timeout
         };
         let (at, deadline) = (Now::read(), Deadline::after(timeout));
-        let response = self.transport.send(&request, deadline, call.max_response)?;
+        let response = self.transport.send(request, deadline, call.max_response)?;
         if response.status().is_success() {
             return success(&call.method, &response, at);
         }

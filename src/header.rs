@@ -76,10 +76,22 @@ pub(crate) fn secret_value(text: String) -> Option<HeaderValue> {
 /// `invalid_input` if the request already has too many headers.
 pub(crate) fn put(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<()> {
     let put = headers.try_insert(name, value).map(drop);
-    put.map_err(|_| {
-        let problem = "there are too many to add another header; remove some";
-        NexusError::invalid_input("headers", problem)
-    })
+    put.map_err(|_| too_many())
+}
+
+/// Adds a header to a request, and keeps other headers of the same name.
+///
+/// # Errors
+///
+/// `invalid_input` if the request already has too many headers.
+pub(crate) fn append(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) -> Result<()> {
+    let added = headers.try_append(name, value).map(drop);
+    added.map_err(|_| too_many())
+}
+
+fn too_many() -> NexusError {
+    let problem = "there are too many to add another header; remove some";
+    NexusError::invalid_input("headers", problem)
 }
 
 /// Returns whether ureq sends this header. ureq refuses an `Authorization` header that is not ASCII.
@@ -110,9 +122,7 @@ pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<
     let value = value.filter(|value| can_carry(&name, value));
     let value = value
         .ok_or_else(|| invalid("its value has a line break or invalid character; remove it"))?;
-    let added = headers.try_append(name.clone(), value);
-    added.map_err(|_| invalid("there are too many headers; remove some"))?;
-    Ok(())
+    append(headers, name, value)
 }
 
 /// Returns whether a header must not be sent to another origin after a redirect. `name` must be in lower case. True

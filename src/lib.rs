@@ -309,6 +309,7 @@ pub use consent::ConsentListener;
 pub use error::{ErrorKind, NexusError, Origin, Result};
 pub use fetch::fetcher::Fetcher;
 pub use fetch::options::{FetchOptions, Redirects};
+pub use fetch::result::json;
 pub use lock::RefreshLock;
 pub use log::LogLevel;
 pub use options::{GatewayCall, NexusClientOptions};

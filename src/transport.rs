@@ -9,6 +9,7 @@ mod settings;
 
 use std::cell::Cell;
 use std::env;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -27,13 +28,14 @@ use crate::url;
 
 pub(crate) use body::Response;
 
-/// A request, borrowed so that it can be sent again.
+/// A request that can be sent again.
 pub(crate) struct Outgoing<'a> {
     pub(crate) method: &'a Method,
     pub(crate) url: &'a Uri,
     /// The URL of the first request, if a redirect has led to `url`. An error then shows the origin of this URL.
     pub(crate) redirected_from: Option<&'a Uri>,
-    pub(crate) headers: &'a HeaderMap,
+    /// Builds the headers, anew each time that the request is sent, so that they are moved and never copied.
+    pub(crate) headers: &'a mut dyn FnMut() -> Result<HeaderMap, NexusError>,
     /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
     pub(crate) body: Option<&'a [u8]>,
     /// True if the gateway may refresh a token. The request then uses a new connection, and the timeouts of the caller's
@@ -44,6 +46,8 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) is_call: bool,
     /// True once the fetch or call that this request is a part of has replaced a connection that was cut.
     pub(crate) has_reconnected: &'a Cell<bool>,
+    /// Gets the body of a success as it arrives. Of another response, only as much is read as of a call's.
+    pub(crate) writer: Option<&'a mut dyn io::Write>,
 }
 
 impl Outgoing<'_> {
@@ -124,7 +128,7 @@ impl Transport {
     /// any response yet. That happens once in a fetch or call, whose later attempts and redirects then connect anew.
     pub(crate) fn send(
         &self,
-        request: &Outgoing<'_>,
+        request: Outgoing<'_>,
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, NexusError> {
@@ -136,19 +140,24 @@ impl Transport {
             request.is_repeatable() && self.has_responded.load(Relaxed) && !has_reconnected;
         let max_age = self.max_age(request.may_refresh || has_reconnected);
         let proxy = self.proxy(request.url)?;
-        let mut outcome = self.run(request, proxy, deadline, max_age);
+        let headers = (request.headers)()?;
+        let mut outcome = self.run(&request, headers, proxy, deadline, max_age);
         let is_cut = outcome.as_ref().is_err_and(failure::is_disconnect);
         if may_repeat && is_cut {
             request.has_reconnected.set(true);
-            outcome = self.run(request, proxy, deadline, self.max_age(true));
+            let headers = (request.headers)()?;
+            outcome = self.run(&request, headers, proxy, deadline, self.max_age(true));
         }
         // Threads that send requests share this flag. A write would slow the others down, so a set flag is not written again.
         if outcome.is_ok() && !self.has_responded.load(Relaxed) {
             self.has_responded.store(true, Relaxed);
         }
-        let response = outcome.and_then(|it| read(it, deadline, max_body, request.is_call));
+        let target = request.target();
+        let is_repeatable = request.is_repeatable();
+        let counts = request.is_call || request.writer.is_some();
+        let response = outcome.and_then(|it| read(it, deadline, max_body, counts, request.writer));
         response.map_err(|error| {
-            let error = failure::describe(&error, &request.target(), request.is_repeatable());
+            let error = failure::describe(&error, &target, is_repeatable);
             // The first of two attempts may have reached the server.
             if is_cut { error.after_sending() } else { error }
         })
@@ -194,6 +203,7 @@ impl Transport {
     fn run(
         &self,
         request: &Outgoing<'_>,
+        headers: HeaderMap,
         proxy: Option<&Proxy>,
         deadline: Deadline,
         max_age: Option<Duration>,
@@ -203,8 +213,8 @@ impl Transport {
         let mut built = Request::new(());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();
-        *built.headers_mut() = request.headers.clone();
-        let refuses_gzip = self.refuses_gzip(request.method, request.headers);
+        let refuses_gzip = self.refuses_gzip(request.method, &headers);
+        *built.headers_mut() = headers;
         if refuses_gzip || max_age.is_some() || !self.is_usual(proxy, left) {
             let keeps_limits = self.has_callers_agent && !request.may_refresh;
             let own = keeps_limits.then(|| self.config());

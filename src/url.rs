@@ -281,13 +281,17 @@ pub(crate) fn without_parameter(url: &str, name: &str) -> String {
     let Some((base, query)) = url.split_once('?') else {
         return url.to_owned();
     };
-    let name_of = |pair: &str| decode(pair.split('=').next().unwrap_or_default(), true);
     let others = query
         .split('&')
-        .filter(|pair| name_of(pair) != name.as_bytes());
+        .filter(|pair| parameter_name(pair) != name.as_bytes());
     let others: Vec<&str> = others.collect();
     let mark = if others.is_empty() { "" } else { "?" };
     [base, mark, &others.join("&")].concat()
+}
+
+/// Returns the decoded name of a `name=value` pair in a query.
+pub(crate) fn parameter_name(pair: &str) -> Vec<u8> {
+    decode(pair.split('=').next().unwrap_or_default(), true)
 }
 
 /// Returns whether a byte means the same with and without percent-encoding (RFC 3986 section 2.3).

@@ -5,7 +5,6 @@ use ureq::http::HeaderMap;
 use super::NexusClient;
 use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::fetch::agent;
 use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::fetch::options::FetchOptions;
 use crate::tenant::Tenant;
@@ -189,6 +188,6 @@ impl NexusClient {
         workspace_id: &str,
         provider: &str,
     ) -> ureq::Agent {
-        agent::authenticated_agent(self.fetcher(cache, workspace_id, provider))
+        self.fetcher(cache, workspace_id, provider).agent()
     }
 }

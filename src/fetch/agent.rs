@@ -14,8 +14,36 @@ use crate::fetch::options;
 use crate::resolve::Source;
 use crate::token::CachedToken;
 
+impl Fetcher {
+    /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept a ureq agent, and for
+    /// bodies that stream in either direction.
+    ///
+    /// The agent is that of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with two differences: it
+    /// sends requests only to the URLs that [`base_url`](Self::base_url) and [`allow_hosts`](Self::allow_hosts) allow, and
+    /// it appends a relative URL to the base. Without either setting, it goes to every host. Other settings of the fetcher,
+    /// such as [`defaults`](Self::defaults) and [`hide_credential`](Self::hide_credential), do not apply to the agent.
+    ///
+    /// Does not block. For a session's fetcher, the agent uses the session's token.
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// let agent = github.agent();
+    /// assert_eq!(agent.get("/user").call()?.status(), 200);
+    /// assert!(agent.get("https://evil.example/user").call().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn agent(&self) -> ureq::Agent {
+        authenticated_agent(self.clone())
+    }
+}
+
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
-pub(crate) fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
+fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
     let client = &fetcher.client;
     let config = client.transport.config();
     let timeouts = config.timeouts();
@@ -85,7 +113,7 @@ impl Injector {
     /// Puts the credential on a request. Returns the token and its source.
     fn authorize(&self, request: &mut Parts) -> Result<(Arc<CachedToken>, Source)> {
         options::check_method(request.method.as_str())?;
-        let requested = request.uri.to_string();
+        let requested = self.0.absolute(request.uri.to_string().into())?;
         self.0.check_url(&requested)?;
         let (token, source) = self.0.token(self.0.client.gateway.longest_call())?;
         request.uri = self.0.check_url(&token.target(&requested)?)?;

@@ -1,5 +1,7 @@
 //! A client for one credential, which can be limited to the URLs that the credential may be sent to.
 
+use std::borrow::Cow;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use ureq::http::{HeaderMap, Uri};
@@ -59,9 +61,10 @@ use crate::url;
 pub struct Fetcher {
     pub(super) client: Handle,
     credential: Credential,
-    pub(super) base: Option<Base>,
+    base: Option<Base>,
     hosts: Option<Vec<Rule>>,
     pub(super) hide_credential: bool,
+    pub(super) defaults: Option<Arc<FetchOptions>>,
 }
 
 #[derive(Debug, Clone)]
@@ -82,6 +85,7 @@ impl Fetcher {
             base: None,
             hosts: None,
             hide_credential: false,
+            defaults: None,
         }
     }
 
@@ -201,6 +205,39 @@ impl Fetcher {
     /// ```
     pub fn hide_credential(mut self, hide: bool) -> Self {
         self.hide_credential = hide;
+        self
+    }
+
+    /// Sets options for every request of this fetcher, such as headers that an API asks for. A later call replaces them.
+    /// Default: none.
+    ///
+    /// An option that a fetch sets itself takes precedence over its default. Headers and query parameters are compared by
+    /// name, and a parameter in the URL of the fetch counts as set, so that the `next` link of a list can be fetched as it
+    /// is. Defaults cannot have a method or a body: every fetch then fails with `invalid_input`.
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// use nexus_sdk::FetchOptions;
+    ///
+    /// let accept = FetchOptions::default()
+    ///     .header("Accept", "application/vnd.github+json")
+    ///     .header("X-GitHub-Api-Version", "2022-11-28");
+    /// let github = github.defaults(accept);
+    /// github.get("/user")?;
+    /// let request = gateway.requests().pop().unwrap();
+    /// assert_eq!(request.headers["accept"], "application/vnd.github+json");
+    ///
+    /// github.fetch("/user", FetchOptions::default().header("Accept", "text/html"))?;
+    /// let request = gateway.requests().pop().unwrap();
+    /// assert_eq!(request.headers["accept"], "text/html");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn defaults(mut self, options: FetchOptions) -> Self {
+        self.defaults = Some(Arc::new(options.into_defaults()));
         self
     }
 
@@ -360,6 +397,11 @@ impl Fetcher {
         }
     }
 
+    /// Returns whether the gateway can be asked about the credential. A session's credential is never replaced.
+    pub(super) fn is_of_tenant(&self) -> bool {
+        matches!(self.credential, Credential::Tenant(..))
+    }
+
     /// Returns a token and its source. Blocks at most until the deadline.
     pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {
@@ -372,8 +414,7 @@ impl Fetcher {
         }
     }
 
-    /// Returns another credential after the upstream has refused a token from the cache. Returns `None` if the
-    /// gateway has returned the same credential, now or a short time ago, or no token. The refusal is then the response.
+    /// Asks the gateway after the upstream has refused a token from the cache. Blocks at most until the deadline.
     ///
     /// # Errors
     ///
@@ -382,23 +423,28 @@ impl Fetcher {
         &self,
         refused: &Arc<CachedToken>,
         deadline: Deadline,
-    ) -> Result<Option<Arc<CachedToken>>> {
+    ) -> Result<Replacement> {
         let Credential::Tenant(cache, Ok(tenant)) = &self.credential else {
-            return Ok(None);
+            return Ok(Replacement::Confirmed);
         };
         let (log, prefix) = (self.client.gateway.log, self.subject().prefix());
         log.info(format_args!(
             "{prefix}the upstream refused the cached token (401 or 403)"
         ));
-        match self.client.replacement(cache, tenant, refused, deadline)? {
-            Replacement::Replaced(token) => Ok(Some(token)),
-            Replacement::Confirmed => Ok(None),
-            Replacement::Unanswered(error) => {
-                log.info(format_args!(
-                    "the gateway returned no new token after the upstream refused the old one: {error}"
-                ));
-                Ok(None)
-            }
+        let replacement = self.client.replacement(cache, tenant, refused, deadline)?;
+        if let Replacement::Unanswered(error) = &replacement {
+            log.info(format_args!(
+                "the gateway returned no new token after the upstream refused the old one: {error}"
+            ));
+        }
+        Ok(replacement)
+    }
+
+    /// Appends a relative URL to the base, if there is one.
+    pub(super) fn absolute<'a>(&self, url: Cow<'a, str>) -> Result<Cow<'a, str>> {
+        match &self.base {
+            Some(base) => Ok(base.absolute(&url)?.into()),
+            None => Ok(url),
         }
     }
 
@@ -427,6 +473,10 @@ impl Fetcher {
         Err(scope::not_allowed(url))
     }
 }
+
+// A panic poisons nothing: the locks of `parking_lot` know no poison, and no code that can panic runs while one is held.
+impl UnwindSafe for Fetcher {}
+impl RefUnwindSafe for Fetcher {}
 
 debug_only!(Fetcher: credential, hide_credential);
 

@@ -1,5 +1,6 @@
 //! The options of a fetch, checked before a token is resolved.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -74,8 +75,9 @@ pub struct FetchOptions {
     /// Encoded `name=value` pairs.
     query: Vec<String>,
     pub(super) timeout: Option<Duration>,
-    pub(super) redirects: Redirects,
-    pub(super) retry_policy: RetryPolicy,
+    pub(super) redirects: Option<Redirects>,
+    pub(super) retry_policy: Option<RetryPolicy>,
+    pub(super) http_status_as_error: Option<bool>,
     /// The error for the first invalid value.
     problem: Option<NexusError>,
 }
@@ -263,7 +265,7 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn redirects(mut self, redirects: Redirects) -> Self {
-        self.redirects = redirects;
+        self.redirects = Some(redirects);
         self
     }
 
@@ -290,15 +292,84 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
-        self.retry_policy = policy;
+        self.retry_policy = Some(policy);
         self
     }
 
-    /// Removes the URL's fragment, which is never sent, and appends the query.
-    pub(super) fn with_query(&self, url: &str) -> String {
+    /// Sets whether a status of 400 and above is an error, as in ureq. Default `false`: every status is data.
+    ///
+    /// The error has the code `http_<status>` and the kind [`ErrorKind::Api`](crate::ErrorKind::Api), and is the one that
+    /// [`json`](fn@crate::json) returns. It comes after the retries of a [`retry_policy`](Self::retry_policy). There are two
+    /// other errors for a 401:
+    ///
+    /// - `credential_refused`, with [`needs_reconnect`](crate::NexusError::needs_reconnect), if the gateway has confirmed
+    ///   the credential that the API refuses: the user has probably removed the access at the provider.
+    /// - the gateway's own error, if the gateway could not be asked.
+    ///
+    /// A 401 to a request without the credential, after a redirect to another origin, and a 401 to the credential of an
+    /// agent session are `http_401`. The message has at most 200 characters of the body, in which the credential is
+    /// replaced with `[credential]` as by [`hide_credential`](crate::Fetcher::hide_credential).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// use nexus_sdk::{ErrorKind, FetchOptions};
+    ///
+    /// let options = FetchOptions::default().http_status_as_error(true);
+    /// let error = github.fetch("/nowhere", options).unwrap_err();
+    /// assert_eq!((error.kind(), error.code()), (ErrorKind::Api, "http_404"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn http_status_as_error(mut self, is_error: bool) -> Self {
+        self.http_status_as_error = Some(is_error);
+        self
+    }
+
+    /// Turns the options into the defaults of a fetcher.
+    pub(super) fn into_defaults(self) -> Self {
+        let is_request = self.method != Method::GET || self.data.is_some();
+        let problem = "has a method or a body; set these in the options of each fetch";
+        let checked = Err(NexusError::invalid_input("defaults", problem));
+        self.noting(if is_request { checked } else { Ok(()) })
+    }
+
+    /// Adds the defaults of a fetcher to the options of a fetch of this URL. A header or query parameter of the same name
+    /// takes precedence over its default, and so does a parameter in the URL.
+    pub(super) fn or(mut self, defaults: &Self, url: &str) -> Self {
+        let (headers, query) = (&defaults.headers, &defaults.query);
+        let headers = headers
+            .iter()
+            .filter(|(name, _)| !self.headers.contains_key(*name));
+        for (name, value) in headers.collect::<Vec<_>>() {
+            let added = header::append(&mut self.headers, name.clone(), value.clone());
+            self = self.noting(added);
+        }
         let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
-        let append = |url: String, pair: &String| url::with_parameter(&url, pair);
-        self.query.iter().fold(url.to_owned(), append)
+        let (_, in_url) = url.split_once('?').unwrap_or_default();
+        let own = in_url
+            .split('&')
+            .chain(self.query.iter().map(String::as_str));
+        let own: Vec<_> = own.map(url::parameter_name).collect();
+        let query = query
+            .iter()
+            .filter(|pair| !own.contains(&url::parameter_name(pair)));
+        self.query.extend(query.cloned().collect::<Vec<_>>());
+        self.timeout = self.timeout.or(defaults.timeout);
+        self.redirects = self.redirects.or(defaults.redirects);
+        self.retry_policy = self.retry_policy.or_else(|| defaults.retry_policy.clone());
+        self.http_status_as_error = self.http_status_as_error.or(defaults.http_status_as_error);
+        let problem = defaults.problem.clone();
+        self.noting(problem.map_or(Ok(()), Err))
+    }
+
+    /// Removes the URL's fragment, which is never sent, and appends the query.
+    pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
+        let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
+        let append = |url: Cow<'a, str>, pair: &String| url::with_parameter(&url, pair).into();
+        self.query.iter().fold(url.into(), append)
     }
 
     /// Keeps the first problem, which becomes the error of the fetch.

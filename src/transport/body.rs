@@ -15,17 +15,18 @@ pub(crate) type Response = http::Response<Vec<u8>>;
 /// The part of a gateway's error body that is read, in bytes. Parsed JSON can take a hundred times as much memory.
 const MAX_REFUSAL: u64 = 64 << 10;
 
-/// Reads a response to its end. A body of more than `max` bytes is an error. If the gateway has refused a call
-/// (`is_call`), the status counts, and a body that is longer than `MAX_REFUSAL` or breaks off is cut short without an
-/// error.
+/// Reads a response to its end. A body of more than `max` bytes is an error. With `status_counts`, a body that belongs to
+/// no success and that is longer than `MAX_REFUSAL` or breaks off is cut short without an error. The body of a success goes
+/// to the writer, if there is one.
 pub(super) fn read(
     response: http::Response<Body>,
     deadline: Deadline,
     max: u64,
-    is_call: bool,
+    status_counts: bool,
+    writer: Option<&mut dyn io::Write>,
 ) -> Result<Response, ureq::Error> {
     let (head, body) = response.into_parts();
-    let is_refusal = is_call && !head.status.is_success();
+    let is_refusal = status_counts && !head.status.is_success();
     let max = if is_refusal { MAX_REFUSAL } else { max };
     if !is_refusal && !is_framed(&head) {
         let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";
@@ -37,16 +38,23 @@ pub(super) fn read(
     }
     // A server may announce more than it sends, so at most 64 KiB are reserved before the body arrives.
     let reserved = usize::try_from(announced.min(64 * 1024)).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(reserved);
+    let mut bytes = Vec::new();
     let body = Timed {
         body: body.into_reader(),
         deadline,
+        is_empty: true,
     };
     let mut bounded = body.take(max.saturating_add(1));
-    match bounded.read_to_end(&mut bytes).map_err(ureq::Error::from) {
+    let read = if let Some(writer) = writer.filter(|_| !is_refusal) {
+        io::copy(&mut bounded, writer).map(drop)
+    } else {
+        bytes.reserve_exact(reserved);
+        bounded.read_to_end(&mut bytes).map(drop)
+    };
+    match read.map_err(ureq::Error::from) {
         _ if is_refusal => {}
         #[cfg(feature = "gzip")]
-        Err(error) if bytes.is_empty() && is_empty_gzip(&error) => {}
+        Err(error) if bounded.get_ref().is_empty && is_empty_gzip(&error) => {}
         Err(error) => return Err(error),
         Ok(_) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
         Ok(_) => {}
@@ -58,6 +66,8 @@ pub(super) fn read(
 struct Timed<R> {
     body: R,
     deadline: Deadline,
+    /// True until the first byte has been read.
+    is_empty: bool,
 }
 
 impl<R: io::Read> io::Read for Timed<R> {
@@ -65,7 +75,9 @@ impl<R: io::Read> io::Read for Timed<R> {
         if self.deadline.left().is_none() {
             return Err(ureq::Error::Timeout(Timeout::RecvBody).into_io());
         }
-        self.body.read(buffer)
+        let count = self.body.read(buffer)?;
+        self.is_empty &= count == 0;
+        Ok(count)
     }
 }
 

@@ -100,14 +100,15 @@ impl Asked {
             redirected_from: None,
             method: &self.method,
             url: &self.url.parse().unwrap(),
-            headers: &HeaderMap::new(),
+            headers: &mut || Ok(HeaderMap::new()),
             body: self.body.as_deref(),
             may_refresh: self.may_refresh,
             is_call: false,
             has_reconnected: &Cell::new(false),
+            writer: None,
         };
         let deadline = Deadline::after(self.timeout);
-        transport.send(&outgoing, deadline, 64 << 20)
+        transport.send(outgoing, deadline, 64 << 20)
     }
 
     fn body_of(self, transport: &Transport) -> String {

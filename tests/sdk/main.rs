@@ -15,6 +15,7 @@ mod by_id;
 mod connections;
 mod consents;
 mod deadlines;
+mod downloads;
 mod errors;
 mod failures;
 mod fetch;
@@ -31,6 +32,7 @@ mod proxies;
 mod redirects;
 mod replay;
 mod requests;
+mod results;
 mod retries;
 mod sessions;
 #[cfg(feature = "signing")]

@@ -2,6 +2,7 @@
 
 mod slots;
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,10 @@ pub struct TokenCache {
     buffer: Duration,
     slots: Arc<Mutex<Slots>>,
 }
+
+// A panic poisons nothing: the locks of `parking_lot` know no poison, and no code that can panic runs while one is held.
+impl UnwindSafe for TokenCache {}
+impl RefUnwindSafe for TokenCache {}
 
 /// A question for the gateway, and the slot that it is about. Whoever has the outcome reports it with [`done`](Self::done).
 pub(crate) struct Ticket {

@@ -8,6 +8,7 @@ mod fetching;
 mod sessions;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -72,6 +73,10 @@ use crate::token::CachedToken;
 /// ```
 #[derive(Clone)]
 pub struct NexusClient(pub(crate) Handle);
+
+// A panic poisons nothing: the locks of `parking_lot` know no poison, and no code that can panic runs while one is held.
+impl UnwindSafe for NexusClient {}
+impl RefUnwindSafe for NexusClient {}
 
 impl NexusClient {
     /// Creates a client with these options. Sends nothing and does not block.

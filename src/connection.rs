@@ -1,6 +1,8 @@
 //! Connections to providers: the request, the response and the status.
 
+use std::convert::Infallible;
 use std::fmt;
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
@@ -40,11 +42,16 @@ pub const NO_SCOPES: [&str; 0] = [];
 #[non_exhaustive]
 #[must_use]
 pub struct RequestConnectionInput {
-    pub(crate) user_id: String,
-    pub(crate) provider_name: String,
-    scopes: Vec<String>,
-    return_url: String,
-    metadata: Option<Object>,
+    /// The user or workspace that owns the connection.
+    pub user_id: String,
+    /// The provider's name.
+    pub provider_name: String,
+    /// The scopes to request from the provider.
+    pub scopes: Vec<String>,
+    /// The page to which the gateway sends the user's browser after consent.
+    pub return_url: String,
+    /// The metadata to send with the request.
+    pub metadata: Option<Object>,
 }
 
 impl RequestConnectionInput {
@@ -298,6 +305,15 @@ impl From<&str> for ConnectionStatus {
     }
 }
 
+/// Never fails: a status that this version does not know is [`ConnectionStatus::Other`].
+impl FromStr for ConnectionStatus {
+    type Err = Infallible;
+
+    fn from_str(status: &str) -> Result<Self, Infallible> {
+        Ok(status.into())
+    }
+}
+
 impl fmt::Display for ConnectionStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -332,8 +348,10 @@ impl PartialEq<&str> for ConnectionStatus {
 #[non_exhaustive]
 #[must_use]
 pub struct RevokeOptions {
-    pub(crate) workspace_id: Option<String>,
-    reason: Option<String>,
+    /// The workspace that the connection has to belong to, or `None` for any workspace.
+    pub workspace_id: Option<String>,
+    /// The reason that the gateway stores.
+    pub reason: Option<String>,
 }
 
 impl RevokeOptions {

@@ -7,6 +7,7 @@ mod subject;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -455,6 +456,24 @@ impl fmt::Debug for NexusError {
 impl std::error::Error for NexusError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_ref().map(|source| source as _)
+    }
+}
+
+/// Parses the name of a kind, as [`ErrorKind::as_str`] returns it. Fails with `invalid_input` for any other text.
+///
+/// ```
+/// use nexus_sdk::ErrorKind;
+///
+/// assert_eq!("timeout".parse::<ErrorKind>()?, ErrorKind::Timeout);
+/// assert!("http_404".parse::<ErrorKind>().is_err(), "a code");
+/// # Ok::<(), nexus_sdk::NexusError>(())
+/// ```
+impl FromStr for ErrorKind {
+    type Err = NexusError;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let problem = "is not the name of a kind; use a name that as_str returns";
+        Self::from_name(name).ok_or_else(|| NexusError::invalid_input("kind", problem))
     }
 }
 

@@ -26,6 +26,7 @@ use crate::options::NexusClientOptions;
 use crate::slot::Asker;
 use crate::sync::Shared;
 use crate::tenant::Tenant;
+use crate::time::MAX_DURATION;
 use crate::transport::Transport;
 
 /// The longest time for which a caller with a stale token waits for a newer token.
@@ -95,6 +96,8 @@ impl Connections {
 impl Inner {
     /// Checks the options and builds the parts.
     pub(crate) fn new(mut options: NexusClientOptions) -> Result<Self> {
+        // Otherwise the sum of a time and the timeout could overflow, for example in ureq, which would panic.
+        options.timeout = options.timeout.min(MAX_DURATION);
         let log = Log::new(options.log_level);
         let agent = options.agent.take();
         let transport = Arc::new(Transport::new(agent, options.timeout)?);

@@ -47,14 +47,26 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::Off, Self::Warn, Self::Info, Self::Debug];
-        let name = name.trim().to_ascii_lowercase();
-        all.into_iter().find(|level| level.name() == name)
+    /// Returns the level as `NEXUS_LOG` names it.
+    ///
+    /// ```
+    /// assert_eq!(nexus_sdk::LogLevel::Warn.as_str(), "warn");
+    /// ```
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+        }
     }
 
-    fn name(self) -> String {
-        format!("{self:?}").to_ascii_lowercase()
+    /// Returns the level with this name, in upper or lower case.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Off, Self::Warn, Self::Info, Self::Debug];
+        let is_named = |level: &Self| name.trim().eq_ignore_ascii_case(level.as_str());
+        all.into_iter().find(is_named)
     }
 }
 
@@ -154,7 +166,7 @@ fn say(level: LogLevel, line: &str) {
     // Text from a server must not be able to start a new line.
     let line = line.replace(is_unsafe_to_show, " ");
     // A single write keeps the lines of two threads apart. A closed stderr is not an error.
-    let text = format!("[NexusSDK] {}: {line}\n", level.name());
+    let text = format!("[NexusSDK] {}: {line}\n", level.as_str());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 

@@ -4,7 +4,9 @@ pub(crate) mod call;
 
 use std::env;
 use std::ffi::OsString;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +18,6 @@ use crate::lock::{LockOption, RefreshLock};
 use crate::log::LogLevel;
 use crate::log::debug_only;
 use crate::retry::RetryPolicy;
-use crate::time::MAX_DURATION;
 use crate::url;
 
 pub use call::GatewayCall;
@@ -26,7 +27,7 @@ const URL_VARIABLE: &str = "NEXUS_GATEWAY_URL";
 /// The options of a [`NexusClient`](crate::NexusClient).
 ///
 /// The setters accept any value. [`NexusClient::new`](crate::NexusClient::new) checks all of them and names the
-/// option that it cannot use.
+/// option that it cannot use. The fields are for reading the options, for example in a test.
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy};
@@ -44,14 +45,22 @@ const URL_VARIABLE: &str = "NEXUS_GATEWAY_URL";
 #[derive(Clone)]
 #[must_use]
 pub struct NexusClientOptions {
-    pub(crate) gateway_url: String,
-    pub(crate) api_key: String,
-    pub(crate) timeout: Duration,
-    pub(crate) retry_policy: RetryPolicy,
-    pub(crate) max_body_bytes: u64,
-    pub(crate) allow_insecure_http: bool,
-    pub(crate) log_level: LogLevel,
-    pub(crate) stale_if_error: bool,
+    /// The URL of the gateway: see [`new`](Self::new).
+    pub gateway_url: String,
+    /// The API key, or an empty string for none: see [`api_key`](Self::api_key()).
+    pub api_key: String,
+    /// The time limit of each request to the gateway, and of a fetch: see [`timeout`](Self::timeout()).
+    pub timeout: Duration,
+    /// The retry policy for requests to the gateway: see [`retry_policy`](Self::retry_policy()).
+    pub retry_policy: RetryPolicy,
+    /// The size limit of a fetch's response body: see [`max_body_bytes`](Self::max_body_bytes()).
+    pub max_body_bytes: u64,
+    /// True if credentials may be sent over plain http: see [`allow_insecure_http`](Self::allow_insecure_http()).
+    pub allow_insecure_http: bool,
+    /// The least severe level that is logged: see [`log_level`](Self::log_level()).
+    pub log_level: LogLevel,
+    /// True if an expiring token stays in use while the gateway fails: see [`stale_if_error`](Self::stale_if_error()).
+    pub stale_if_error: bool,
     pub(crate) lock: LockOption,
     pub(crate) agent: Option<ureq::Agent>,
     pub(crate) on_call: Option<OnCall>,
@@ -148,8 +157,7 @@ impl NexusClientOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        // Otherwise the sum of a time and the timeout could overflow, for example in ureq, which would panic.
-        self.timeout = timeout.min(MAX_DURATION);
+        self.timeout = timeout;
         self
     }
 
@@ -430,6 +438,24 @@ impl NexusClientOptions {
     }
 }
 
+/// Parses the name of a level in upper or lower case, as in `NEXUS_LOG`. Fails with `invalid_input` for any other text.
+///
+/// ```
+/// use nexus_sdk::LogLevel;
+///
+/// assert_eq!("Debug".parse::<LogLevel>()?, LogLevel::Debug);
+/// assert!("verbose".parse::<LogLevel>().is_err());
+/// # Ok::<(), nexus_sdk::NexusError>(())
+/// ```
+impl FromStr for LogLevel {
+    type Err = NexusError;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let problem = "is not the name of a level; use off, warn, info or debug";
+        Self::from_name(name).ok_or_else(|| NexusError::invalid_input("log_level", problem))
+    }
+}
+
 /// Parses the gateway's URL. An error names `place`.
 pub(crate) fn base_url(place: &str, text: &str) -> Result<Uri> {
     let invalid = |problem| NexusError::invalid_input(place, problem);
@@ -448,6 +474,10 @@ fn variable(name: &str, value: Option<OsString>) -> Result<String> {
     let problem = "is not UTF-8; set it again";
     text.ok_or_else(|| NexusError::invalid_input(name, problem))
 }
+
+// A panic leaves the options as they were. Their lock and their agent are only called by a client: see `NexusClient`.
+impl UnwindSafe for NexusClientOptions {}
+impl RefUnwindSafe for NexusClientOptions {}
 
 debug_only!(NexusClientOptions: timeout, retry_policy, max_body_bytes, allow_insecure_http, log_level,
     stale_if_error, on_call);

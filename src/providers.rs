@@ -1,5 +1,7 @@
 //! The providers of a gateway, and its health.
 
+use std::{slice, vec};
+
 use serde_json::Value;
 
 use crate::error::Result;
@@ -107,6 +109,46 @@ impl Providers {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&ProviderInfo> {
         self.all.iter().find(|provider| provider.name == name)
+    }
+}
+
+/// Iterates over all providers.
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+///
+/// let gateway = DevGateway::start()?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// for provider in &client.providers()? {
+///     println!("{}", provider.name);
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl<'a> IntoIterator for &'a Providers {
+    type Item = &'a ProviderInfo;
+    type IntoIter = slice::Iter<'a, ProviderInfo>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.iter()
+    }
+}
+
+/// Iterates over all providers, and gives them away.
+///
+/// ```
+/// use nexus_sdk::{Providers, serde_json::json};
+///
+/// let providers = Providers::from_json(json!({"oauth2": {"github": {}}}))?;
+/// let names: Vec<_> = providers.into_iter().map(|provider| provider.name).collect();
+/// assert_eq!(names, ["github"]);
+/// # Ok::<(), nexus_sdk::NexusError>(())
+/// ```
+impl IntoIterator for Providers {
+    type Item = ProviderInfo;
+    type IntoIter = vec::IntoIter<ProviderInfo>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.into_iter()
     }
 }
 

@@ -45,10 +45,14 @@ const SECOND: Duration = Duration::from_secs(1);
 #[non_exhaustive]
 #[must_use]
 pub struct RetryPolicy {
-    retries: u32,
-    min_delay: Duration,
-    max_delay: Duration,
-    retry_on_429: bool,
+    /// The maximum number of retries: see [`retries`](Self::retries()).
+    pub retries: u32,
+    /// The pause before the first retry: see [`min_delay`](Self::min_delay()).
+    pub min_delay: Duration,
+    /// The longest pause before a retry: see [`max_delay`](Self::max_delay()).
+    pub max_delay: Duration,
+    /// True if status 429 is also retried: see [`retry_on_429`](Self::retry_on_429()).
+    pub retry_on_429: bool,
 }
 
 impl Default for RetryPolicy {

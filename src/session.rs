@@ -29,13 +29,20 @@ use crate::token::CachedToken;
 #[non_exhaustive]
 #[must_use]
 pub struct AgentSessionInput {
-    agent_id: String,
-    scopes: Vec<String>,
-    pub(crate) workspace_id: Option<String>,
-    pub(crate) provider_name: Option<String>,
-    pub(crate) connection_id: Option<String>,
-    ttl: Option<Duration>,
-    pub(crate) user_token: Option<String>,
+    /// The agent's id.
+    pub agent_id: String,
+    /// The scopes to request.
+    pub scopes: Vec<String>,
+    /// The workspace that owns the connection.
+    pub workspace_id: Option<String>,
+    /// The connection's provider.
+    pub provider_name: Option<String>,
+    /// The connection's id.
+    pub connection_id: Option<String>,
+    /// The lifetime of the session.
+    pub ttl: Option<Duration>,
+    /// The token of the user on whose behalf the agent acts.
+    pub user_token: Option<String>,
 }
 
 impl AgentSessionInput {

@@ -138,6 +138,7 @@ impl TokenResponse {
         // Spaces around a token or key come from copying it. A password keeps its spaces.
         let access_token = self.access_token.trim_matches(SPACES);
         let mut token = CachedToken::new(access_token, token_type.trim_matches(SPACES), end);
+        token.credentials = credentials.cloned().unwrap_or_default();
         token.assumed_expiry = stated.is_none().then_some(assumed);
         // The credentials of a self-hosted instance may contain its base URL.
         let base_url = self.field("base_url");

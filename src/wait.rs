@@ -42,8 +42,10 @@ type OnPoll<'a> = Box<dyn FnMut(&ConnectionStatus) -> ControlFlow<()> + Send + '
 #[non_exhaustive]
 #[must_use]
 pub struct WaitOptions<'a> {
-    interval: Duration,
-    timeout: Duration,
+    /// The pause between two polls: see [`interval`](Self::interval()).
+    pub interval: Duration,
+    /// The time limit of the whole wait: see [`timeout`](Self::timeout()).
+    pub timeout: Duration,
     on_poll: Option<OnPoll<'a>>,
     #[cfg(feature = "consent")]
     pub(crate) browser: Option<browser::BrowserWait>,

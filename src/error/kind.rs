@@ -116,6 +116,28 @@ const CODES: [(ErrorKind, &str); 11] = [
 ];
 
 impl ErrorKind {
+    /// Returns the name of the kind, which is the code of its errors. The kinds that have several codes are `gateway` and
+    /// `api`.
+    ///
+    /// ```
+    /// assert_eq!(nexus_sdk::ErrorKind::Timeout.as_str(), "timeout");
+    /// ```
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Api => "api",
+            kind => kind.code(),
+        }
+    }
+
+    /// Returns the kind with this name.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        let coded = CODES.iter().map(|(kind, _)| *kind);
+        let mut all = coded.chain([Self::Gateway, Self::Api]);
+        all.find(|kind| kind.as_str() == name)
+    }
+
     /// Returns the code of a kind, or `http_error` for the error of a response until its own code is set.
     pub(super) fn code(self) -> &'static str {
         let found = CODES.iter().find(|(kind, _)| *kind == self);

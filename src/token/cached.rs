@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
+use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
+use crate::json::Object;
 use crate::log::debug_only;
 #[cfg(feature = "signing")]
 use crate::signing::Signature;
@@ -53,13 +55,18 @@ pub struct CachedToken {
     /// The expiry, by the local clock. If the gateway states no expiry, the SDK assumes 5 minutes; see
     /// [`stated_expiry`](Self::stated_expiry).
     pub expires_at: SystemTime,
-    /// The name of the header that carries the credential.
+    /// The name of the header that carries the credential. Empty if the URL carries it. To move the credential into a header,
+    /// call [`header`](Self::header): a name that is set here while the URL carries the credential makes a fetch fail with
+    /// `invalid_input`.
     pub header_name: String,
-    /// The text before the credential in the header, including any trailing space, such as `Bearer `.
+    /// The text before the credential in the header, including any trailing space, such as `Bearer `. Unused, and so an
+    /// error if it is set, while the URL carries the credential or a signature takes its place.
     pub value_prefix: String,
     /// The base URL of this connection's API, if the gateway states one, for example for a self-hosted
     /// instance. [`ProviderInfo`](crate::ProviderInfo) has the provider's base URL.
     pub api_base_url: Option<String>,
+    /// The `credentials` of the gateway's response.
+    pub(crate) credentials: Object,
     pub(crate) place: Place,
     /// Other secrets that belong to the credential, such as the password in a Basic token.
     pub(crate) other_secrets: Vec<String>,
@@ -94,6 +101,7 @@ impl CachedToken {
             header_name: "Authorization".to_owned(),
             value_prefix: "Bearer ".to_owned(),
             api_base_url: None,
+            credentials: Object::new(),
             place: Place::Header,
             other_secrets: Vec::new(),
             assumed_expiry: None,
@@ -117,6 +125,32 @@ impl CachedToken {
         self.value_prefix = value_prefix.into();
         self.place = Place::Header;
         self
+    }
+
+    /// Returns a field of the credentials that the gateway has sent with the token, such as Salesforce's `instance_url`. The
+    /// field may be a secret, and `Debug` shows none of them. `None` for a token that was made with [`new`](Self::new), and
+    /// from a gateway that sends no `credentials`.
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::{DevGateway, Fault}};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "salesforce").ok();
+    /// # let sent = nexus_sdk::serde_json::json!({"access_token": "t-1", "expires_in": 3600,
+    /// #     "credentials": {"access_token": "t-1", "instance_url": gateway.url()}});
+    /// # gateway.fail_next_at("/v1/resolve", 1, Fault::reply(200, "application/json", sent.to_string()));
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// use nexus_sdk::serde_json::Value;
+    ///
+    /// let salesforce = client.fetcher(&TokenCache::new(), "acme", "salesforce");
+    /// let token = salesforce.get_cached_token()?;
+    /// let instance = token.credential("instance_url").and_then(Value::as_str);
+    /// let salesforce = salesforce.base_url(instance.ok_or("no instance_url")?)?;
+    /// # assert_eq!(salesforce.get("/user")?.0, 401);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn credential(&self, field: &str) -> Option<&Value> {
+        self.credentials.get(field)
     }
 
     /// Returns `expires_at`, or `None` if the gateway states no expiry and `expires_at` is the SDK's assumption.
@@ -156,9 +190,34 @@ impl CachedToken {
         self.place = place;
     }
 
+    /// Refuses a header that a program has set although no header carries the credential.
+    fn check_header(&self) -> Result<()> {
+        let is_unused = match &self.place {
+            Place::Header => false,
+            Place::Query(_) | Place::Path(_) => {
+                !(self.header_name.is_empty() && self.value_prefix.is_empty())
+            }
+            #[cfg(feature = "signing")]
+            Place::Signature(Signature::Aws(_)) => {
+                self.header_name != "Authorization" || !self.value_prefix.is_empty()
+            }
+            #[cfg(feature = "signing")]
+            Place::Signature(_) => !self.value_prefix.is_empty(),
+        };
+        if is_unused {
+            let problem = "is set, but no header carries this credential; call CachedToken::header to put it into one";
+            return Err(NexusError::invalid_input(
+                "header_name or value_prefix",
+                problem,
+            ));
+        }
+        Ok(())
+    }
+
     /// Puts the credential into a URL, as a query parameter or in place of the placeholders. Returns the URL
     /// unchanged if the credential does not belong there.
     pub(crate) fn target<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
+        self.check_header()?;
         let bare = url.split_once('#').map_or(url, |(before, _)| before);
         match &self.place {
             Place::Query(name) => Ok(with_query_param(bare, name, &self.access_token).into()),
@@ -211,8 +270,10 @@ impl CachedToken {
     /// # Errors
     ///
     /// `unsupported_strategy` for a credential that signs requests. `invalid_response` for an invalid header
-    /// name. `invalid_credentials` if a header cannot carry the credential.
+    /// name. `invalid_credentials` if a header cannot carry the credential. `invalid_input` for a header that a program has
+    /// set although the URL carries the credential.
     pub(crate) fn to_header(&self) -> Result<Option<(HeaderName, HeaderValue)>> {
+        self.check_header()?;
         match &self.place {
             Place::Header => {
                 header::of_credential(&self.header_name, &self.value_prefix, &self.access_token)

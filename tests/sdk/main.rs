@@ -42,4 +42,5 @@ mod support;
 mod threads;
 #[cfg(feature = "rustls")]
 mod tls_roots;
+mod types;
 mod waiting;

@@ -60,3 +60,57 @@ fn query_parameters() {
     let odd = with_query_param("https://h/?a+b=1&a%20b=2&c=3", "a b", "x y");
     assert_eq!(odd, "https://h/?c=3&a%20b=x%20y");
 }
+
+/// A program that sets the header of a token whose place is not a header would otherwise wait in vain for it to be sent.
+#[test]
+fn a_header_that_no_request_would_carry_is_refused() {
+    let at = |place| {
+        let mut token = CachedToken::new("s", "Bearer", SystemTime::now());
+        token.put_in(place, "s".to_owned());
+        token
+    };
+    let query = || at(Place::Query("key".to_owned()));
+    let path = || at(Place::Path(vec![("key".to_owned(), "s".to_owned())]));
+    #[cfg(feature = "signing")]
+    let signed = || {
+        let mac = Signature::Hmac {
+            sha1: false,
+            base64: false,
+        };
+        let mut token = at(Place::Signature(mac));
+        token.header_name = "X-Signature".to_owned();
+        token
+    };
+    for usable in [
+        query(),
+        path(),
+        query().header("X-Key", ""),
+        #[cfg(feature = "signing")]
+        signed(),
+    ] {
+        usable.target("https://h/{key}").unwrap();
+    }
+    let named = |mut token: CachedToken| {
+        token.header_name = "X-Key".to_owned();
+        token
+    };
+    let prefixed = |mut token: CachedToken| {
+        token.value_prefix = "Key ".to_owned();
+        token
+    };
+    for refused in [
+        named(query()),
+        named(path()),
+        prefixed(query()),
+        #[cfg(feature = "signing")]
+        prefixed(signed()),
+    ] {
+        for error in [
+            refused.target("https://h/{key}").unwrap_err(),
+            refused.to_header().unwrap_err(),
+        ] {
+            assert_eq!(error.code(), "invalid_input");
+            assert!(error.message().contains("CachedToken::header"), "{error}");
+        }
+    }
+}

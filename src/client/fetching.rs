@@ -11,11 +11,13 @@ use crate::tenant::Tenant;
 
 impl NexusClient {
     /// Sends a request with the provider's credential, and returns the status, headers and body of the
-    /// response. A response is `Ok` whatever its status, with two exceptions: a redirect that cannot be followed is an
-    /// error, and the gateway's error can replace a 401 (see below).
+    /// response. Unless [`http_status_as_error`](FetchOptions::http_status_as_error) is set, a response is `Ok` whatever its
+    /// status, with two exceptions: a redirect that cannot be followed is an error, and the gateway's error can replace a 401
+    /// (see below). [`json`](fn@crate::json) parses the body.
     ///
     /// Blocks for at most [`FetchOptions::timeout`], by default the client's timeout (30 s). The timeout covers
-    /// resolving the token, redirects, retries and the body.
+    /// resolving the token, redirects, retries and the body. Of this time, the wait for a token takes at most as long as in
+    /// [`get_cached_token`](Self::get_cached_token).
     /// [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout) states when a request can exceed it.
     ///
     /// If the server refuses a cached token with 401, the SDK asks the gateway for another token. A token that differs
@@ -141,6 +143,10 @@ impl NexusClient {
 
     /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept a
     /// ureq agent, and for bodies that stream in either direction.
+    ///
+    /// **The agent sends the credential to every host that a request names.** Where a tool's argument chooses the URL, use
+    /// [`Fetcher::agent`](crate::Fetcher::agent) with a `base_url` or `allow_hosts`. This method is short for
+    /// `fetcher(..).agent()`. To write a response to a file, use [`Fetcher::download`](crate::Fetcher::download).
     ///
     /// Does not block. Each request of the agent first gets the token, as
     /// [`get_cached_token`](Self::get_cached_token) does. The request's own timeouts start afterwards.

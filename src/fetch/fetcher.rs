@@ -38,6 +38,8 @@ use crate::url;
 ///   would disclose the credential
 /// - `invalid_response` for a redirect whose target is not a usable http or https URL
 /// - `too_many_redirects`, `body_too_large`, `request_failed`, `timeout`
+/// - `http_<status>` and `credential_refused`, only with
+///   [`http_status_as_error`](FetchOptions::http_status_as_error) and in a [`download`](Self::download)
 /// - `max_retries_exceeded` for a network failure after the retries of a [`retry_policy`](FetchOptions::retry_policy), and
 ///   for a request for a token after the retries of the client's policy
 ///

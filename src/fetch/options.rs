@@ -274,7 +274,7 @@ impl FetchOptions {
     /// An idempotent request is sent again after a network failure that may be temporary, and after a status that
     /// [`RetryPolicy`] lists. Any other request is retried only if it is certain
     /// that no part of it reached the server. If the last attempt gets a response, the fetch returns it, whatever
-    /// its status. Even without retries, an idempotent request may be sent once more if the server closes the connection
+    /// its status (but see [`http_status_as_error`](Self::http_status_as_error)). Even without retries, an idempotent request may be sent once more if the server closes the connection
     /// before it responds.
     ///
     /// ```

@@ -7,7 +7,7 @@ use std::time::Duration;
 use nexus_sdk::http::{HeaderName, HeaderValue, Request};
 use nexus_sdk::serde_json::json;
 use nexus_sdk::testing::DevGateway;
-use nexus_sdk::{NexusClientOptions, NexusError, TokenCache};
+use nexus_sdk::{AgentSessionInput, NexusClientOptions, NexusError, TokenCache};
 use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 use ureq::{Agent, SendBody};
@@ -97,6 +97,77 @@ fn what_is_refused_never_leaves() {
         let error = agent.get(gateway.url()).call().unwrap_err();
         assert_eq!(code(&error), expected, "{workspace_id:?}");
     }
+}
+
+/// `authenticated_agent` sends the credential to every host. A fetcher's agent has the fetcher's bounds.
+#[test]
+fn a_fetchers_agent_goes_only_where_the_fetcher_does() {
+    let (upstream, foreign) = (
+        Server::play(vec![text(200, "")]),
+        Server::play(vec![text(200, "")]),
+    );
+    let (client, cache) = holder(options(&upstream), "held");
+    let fetcher = client.fetcher(&cache, "ws", "p");
+    let based = fetcher.clone().base_url(upstream.url("/v3")).unwrap();
+    let rule = foreign.url("").replace("http://", "");
+    let listed = based.clone().allow_hosts([&rule]).unwrap();
+    // The agent, the URL, and the target that arrives at one of the servers, or the error.
+    let there = foreign.url("/x");
+    let table = [
+        (fetcher.agent(), &*there, Ok("/x")),
+        (
+            client.authenticated_agent(&cache, "ws", "p"),
+            &there,
+            Ok("/x"),
+        ),
+        (based.agent(), &there, Err("host_not_allowed")),
+        (listed.agent(), &there, Ok("/x")),
+        (
+            listed.agent(),
+            "http://127.0.0.1:1/",
+            Err("host_not_allowed"),
+        ),
+        (
+            based.agent(),
+            "/user?q={canary}",
+            Ok("/v3/user?q=%7Bcanary%7D"),
+        ),
+        (based.agent(), &upstream.url("/other"), Ok("/other")),
+        (based.agent(), "/../admin", Err("invalid_input")),
+        (fetcher.agent(), "/user", Err("invalid_input")),
+    ];
+    for (agent, url, expected) in table {
+        let sent = agent.get(url).call();
+        let requests = [upstream.requests(), foreign.requests()].concat();
+        match (sent, expected) {
+            (Ok(_), Ok(target)) => {
+                let request = requests.iter().find(|request| request.target == target);
+                let request = request.unwrap_or_else(|| panic!("{url}: {requests:?}"));
+                assert_eq!(
+                    request.header("authorization"),
+                    Some("Bearer held"),
+                    "{url}"
+                );
+            }
+            (Err(error), Err(expected)) => assert_eq!(code(&error), expected, "{url}"),
+            (sent, _) => panic!("{url}: {sent:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_sessions_agent_has_the_sessions_token() {
+    let builder = DevGateway::builder().agent("agent-7", ["repo"]);
+    let gateway = builder.connection("acme", "github").start().unwrap();
+    let client = client(&gateway);
+    let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
+    let session = client.request_agent_session(&input).unwrap();
+    let fetcher = client.session_fetcher(&session).unwrap();
+    let agent = fetcher.base_url(gateway.url()).unwrap().agent();
+    assert_eq!(agent.get("/user").call().unwrap().status(), 200);
+    let foreign = agent.get("https://localhost:1/").call().unwrap_err();
+    assert_eq!(code(&foreign), "host_not_allowed");
+    assert_eq!(gateway.count("/v1/resolve"), 0);
 }
 
 #[test]

@@ -25,20 +25,27 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     let (text, _fragment) = text.split_once('#').unwrap_or((text, ""));
     let (scheme, rest) = split_scheme(text)
         .ok_or("has no scheme; give an absolute URL such as https://host.example/path")?;
-    let is_http = matches!(&*scheme.to_ascii_lowercase(), "https" | "http");
+    let is_http = ["https", "http"]
+        .iter()
+        .any(|it| scheme.eq_ignore_ascii_case(it));
     let rest = rest.strip_prefix("//").filter(|_| is_http);
     let rest = rest.ok_or(NOT_HTTP)?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, target) = rest.split_at_checked(end).unwrap_or_default();
-    let mut normal = format!("{scheme}://");
+    // Usually, nothing is added but a slash.
+    let mut normal = String::with_capacity(text.len().saturating_add(1));
+    normal.push_str(scheme);
+    normal.push_str("://");
     push_authority(&mut normal, authority)?;
     if !target.starts_with('/') {
         normal.push('/');
     }
     // A `%` is kept, because it may begin an escape that the caller has written.
-    normal.push_str(&encode_unless(target.as_bytes(), |byte| {
-        matches!(byte, b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~')
-    }));
+    push_encoded(
+        &mut normal,
+        target.as_bytes(),
+        |byte| matches!(byte, b'!' | b'#'..=b';' | b'=' | b'?'..=b'[' | b']' | b'_' | b'a'..=b'z' | b'~'),
+    );
     Uri::try_from(normal).map_err(|error| format!("not a URL: {error}").into())
 }
 
@@ -302,6 +309,11 @@ pub(crate) fn is_unreserved(byte: u8) -> bool {
 /// Writes all bytes as `%XX`, except the plain bytes.
 pub(crate) fn encode_unless(bytes: &[u8], plain: fn(u8) -> bool) -> String {
     let mut encoded = String::with_capacity(bytes.len());
+    push_encoded(&mut encoded, bytes, plain);
+    encoded
+}
+
+fn push_encoded(encoded: &mut String, bytes: &[u8], plain: fn(u8) -> bool) {
     for byte in bytes {
         if plain(*byte) {
             encoded.push(char::from(*byte));
@@ -309,7 +321,6 @@ pub(crate) fn encode_unless(bytes: &[u8], plain: fn(u8) -> bool) -> String {
             let _ = write!(encoded, "%{byte:02X}");
         }
     }
-    encoded
 }
 
 /// Parses the two hexadecimal digits after a `%`.

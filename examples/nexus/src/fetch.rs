@@ -1,16 +1,18 @@
 //! `nexus fetch`: sends a request with the credential.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
 use nexus_sdk::http::{HeaderMap, StatusCode};
 use nexus_sdk::{
-    CachedToken, FetchOptions, NexusClient, NexusClientOptions, Redirects, TokenCache,
+    CachedToken, ErrorKind, FetchOptions, NexusClient, NexusClientOptions, Redirects, TokenCache,
 };
 
 use crate::args::{self, Tenant, Timeout};
 use crate::ending;
+use crate::new_file::NewFile;
 use crate::output::write_body;
 use crate::stop::Stop;
 
@@ -42,10 +44,11 @@ pub(crate) struct Fetch {
     /// Print the status line and headers before the body
     #[arg(short, long)]
     include: bool,
-    /// Write to FILE instead of stdout, or to stdout with -; on Unix, only you can read a new file
+    /// Write to FILE instead of stdout, or to stdout with -. A status other than 2xx, or a response that breaks off, leaves
+    /// FILE alone; the exit code is then that of --fail. On Unix, only you can read a new file
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Exit with 3, 4 or 5 if the status is 3xx, 4xx or 5xx, and leave the file of --output alone
+    /// Exit with 3, 4 or 5 if the status is 3xx, 4xx or 5xx
     #[arg(short, long)]
     fail: bool,
     /// Do not follow redirects
@@ -60,10 +63,11 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     pub(crate) fn run(self) -> Result<(), Stop> {
-        let (status, headers, body) = self.send()?;
-        let file = self.output.as_deref();
-        let file = file.filter(|path| *path != Path::new("-"));
-        if self.fail && file.is_some() {
+        let path = self.output.as_deref();
+        let path = path.filter(|path| *path != Path::new("-"));
+        let mut file = path.map(NewFile::at);
+        let (status, headers, body) = self.send(file.as_mut())?;
+        if file.is_some() {
             check(status)?;
         }
         let body = if self.include {
@@ -71,11 +75,17 @@ impl Fetch {
         } else {
             body
         };
-        write_body(file, body)?;
+        if let Some(mut file) = file {
+            let written = file.write_all(&body).and_then(|()| file.finish());
+            return written.map_err(|error| Stop::failed(error.to_string()));
+        }
+        write_body(body)?;
         if self.fail { check(status) } else { Ok(()) }
     }
 
-    fn send(&self) -> Result<(u16, HeaderMap, Vec<u8>), Stop> {
+    /// Sends the request. Writes the body to the file, if there is one. With `--include`, the head comes before the body, so
+    /// the body is returned.
+    fn send(&self, file: Option<&mut NewFile>) -> Result<(u16, HeaderMap, Vec<u8>), Stop> {
         let (workspace, provider) = self.tenant.clone().resolve()?;
         let options = self.options()?;
         let settings =
@@ -90,7 +100,19 @@ impl Fetch {
         }
         ending::checkpoint();
         let options = options.timeout(self.timeout.left(start));
-        Ok(fetcher.fetch(&self.url, options)?)
+        let Some(file) = file.filter(|_| !self.include) else {
+            return Ok(fetcher.fetch(&self.url, options)?);
+        };
+        match fetcher.download(&self.url, options, file) {
+            Ok((status, headers)) => Ok((status, headers, Vec::new())),
+            Err(error) => {
+                let status = error
+                    .status_code()
+                    .filter(|_| error.kind() == ErrorKind::Api);
+                status.map_or(Ok(()), check)?;
+                Err(error.into())
+            }
+        }
     }
 
     fn options(&self) -> Result<FetchOptions, Stop> {

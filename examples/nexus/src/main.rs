@@ -21,6 +21,7 @@ mod fetch;
 mod gateway;
 mod git_credential;
 mod health;
+mod new_file;
 mod output;
 mod providers;
 mod refresh;

@@ -1,9 +1,7 @@
 //! Writes results to stdout or a file, as text or JSON.
 
 use std::borrow::Cow;
-use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
-use std::path::Path;
 
 use nexus_sdk::serde_json::Value;
 
@@ -69,21 +67,8 @@ pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     }
 }
 
-/// Opens a file to replace its content. On Unix, only the user can read a new file, because a response may repeat the
-/// credential.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.write(true).create(true).truncate(true).open(path)
-}
-
-/// Writes a body to a file, or to stdout. On a terminal, adds a missing line break at the end.
-pub(crate) fn write_body(path: Option<&Path>, mut body: Vec<u8>) -> Result<(), Stop> {
-    if let Some(path) = path {
-        let written = open(path).and_then(|mut file| file.write_all(&body));
-        return written.map_err(|error| Stop::file("write", path, &error));
-    }
+/// Writes a body to stdout. On a terminal, adds a missing line break at the end.
+pub(crate) fn write_body(mut body: Vec<u8>) -> Result<(), Stop> {
     if io::stdout().is_terminal() && body.last().is_some_and(|last| *last != b'\n') {
         body.push(b'\n');
     }

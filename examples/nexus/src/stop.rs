@@ -86,6 +86,7 @@ fn advice(error: &NexusError) -> &'static str {
             " (the option of `nexus` is --no-redirect)"
         }
         ("insecure_url", _) => " (the option of `nexus` is --allow-insecure-http)",
+        ("body_too_large", _) => " (`nexus` has no such option: write the body to a file with -o)",
         ("provider_not_found" | "provider_ambiguous", _) => "; give another --provider",
         ("static_token" | "saml_not_refreshable", _) => "; there is nothing to refresh",
         ("http_400", _) => "; check the arguments, such as a connection's id",
@@ -112,6 +113,7 @@ mod tests {
                 "--no-redirect",
             ),
             ("http_400", "bad request", "check the arguments"),
+            ("body_too_large", "larger than 104857600 bytes", "with -o"),
         ];
         for (code, message, part) in table {
             let error = NexusError::with_code(code, message);

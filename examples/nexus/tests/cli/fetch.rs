@@ -91,6 +91,8 @@ fn output_replaces_a_file_only_by_a_response() {
     for (args, code, part) in [
         ("http://127.0.0.1:1/", 1, "refused"),
         ("{url}/user --fail", 5, "responded with 500"),
+        ("{url}/user", 5, "responded with 500"),
+        ("{url}/user -i", 5, "responded with 500"),
     ] {
         for name in ["kept", "new"] {
             let fault = Fault::reply(500, "text/plain", "the body");
@@ -116,6 +118,63 @@ fn output_replaces_a_file_only_by_a_response() {
         assert_eq!(mode & 0o777, 0o600, "only the user can read a new file");
     }
     assert!(bench.run("fetch {url}/user -o -").out.contains("acme"));
+    bench.run("fetch -i {url}/user -o {dir}/new");
+    let with_head = fs::read_to_string(&new).unwrap();
+    assert!(with_head.starts_with("HTTP/1.1 200 OK\r\n") && with_head.ends_with('}'));
+    let names = fs::read_dir(new.parent().unwrap()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(
+        names.into_iter().all(|name| !name.ends_with(".part")),
+        "temporary files are gone"
+    );
+}
+
+/// A build script reads the file that a link points to, with the mode that somebody has given it.
+#[cfg(unix)]
+#[test]
+fn output_keeps_links_and_modes() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let bench = Bench::new("links");
+    let (file, link) = (bench.file("file"), bench.file("link"));
+    fs::write(&file, "old").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+    symlink(&file, &link).unwrap();
+    let ran = bench.run("fetch {url}/user -o {dir}/link");
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(fs::read_to_string(&file).unwrap().contains("acme"));
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+        0o640
+    );
+}
+
+/// The limit for bodies in memory does not apply, and a response that breaks off leaves the file alone.
+#[test]
+fn output_may_be_larger_than_memory() {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let bench = Bench::new("large");
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", server.local_addr().unwrap());
+    let serving = std::thread::spawn(move || {
+        for length in [101 << 20, 102 << 20] {
+            let (mut stream, _) = server.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+            while lines.next().is_some_and(|line| !line.unwrap().is_empty()) {}
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            for _ in 0..101 {
+                stream.write_all(&[b'x'; 1 << 20]).unwrap();
+            }
+        }
+    });
+    for (code, part) in [(0, ""), (1, "closed the connection early")] {
+        let ran = bench.run(&format!("fetch {url} -o {{dir}}/file"));
+        assert_eq!(ran.code, code, "{}", ran.err);
+        assert!(ran.err.contains(part), "{}", ran.err);
+        assert_eq!(fs::metadata(bench.file("file")).unwrap().len(), 101 << 20);
+    }
+    serving.join().unwrap();
 }
 
 #[test]

@@ -9,8 +9,10 @@
 
 mod support;
 
-use nexus_sdk::NexusClient;
-use support::{Server, bytes, options, text};
+use std::io;
+
+use nexus_sdk::{FetchOptions, NexusClient};
+use support::{End, Server, bytes, fetcher, in_chunks, options, text};
 
 /// In memory, these empty lists are twenty-five times as long.
 #[test]
@@ -58,5 +60,38 @@ fn sixty_four_small_responses_fit_into_256_mib() {
             assert_eq!(is_refused, !is_read, "{case}: {error}");
         });
         assert!(64 * counted.bytes_max < 256 << 20, "{case}: {counted:?}");
+    }
+}
+
+/// A download takes the same memory whatever its size is, and an error the same whatever its body is.
+#[test]
+fn a_download_takes_a_constant_amount_of_memory() {
+    const MIB: usize = 1 << 20;
+    let body = |length: usize| vec![b'x'; length];
+    let endless = bytes("HTTP/1.1 500 Oops\r\n\r\n").then(End::Flood(&[b'x'; 8192]));
+    let table = [
+        ("small", text(200, "small"), true),
+        ("large", bytes(in_chunks("", &body(24 * MIB), MIB)), true),
+        #[cfg(feature = "gzip")]
+        (
+            "compressed",
+            bytes(in_chunks(
+                "Content-Encoding: gzip\r\n",
+                &support::gzip(&body(48 * MIB)),
+                MIB,
+            )),
+            true,
+        ),
+        ("an endless error", endless, false),
+    ];
+    for (case, answer, is_success) in table {
+        let server = Server::play(vec![answer]);
+        let fetcher = fetcher(options(&server).max_body_bytes(1000));
+        let url = server.url("/");
+        let counted = allocation_counter::measure(|| {
+            let fetched = fetcher.download(&url, FetchOptions::default(), &mut io::sink());
+            assert_eq!(fetched.is_ok(), is_success, "{case}");
+        });
+        assert!(counted.bytes_max < MIB as u64, "{case}: {counted:?}");
     }
 }

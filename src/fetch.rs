@@ -177,10 +177,15 @@ impl PendingFetch<'_, '_> {
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
     }
 
-    /// Returns the deadline of the wait for a token: that of a call to the gateway, but not past the fetch's own.
+    /// Returns the deadline of the wait for a token: that of a call to the gateway, but not past the fetch's own. A fetch
+    /// without a timeout of its own has the client's, which is no longer than a call to the gateway.
     fn token_deadline(&self) -> Deadline {
-        self.deadline
-            .min(self.fetcher.client.gateway.longest_call())
+        match self.hop.options.timeout {
+            Some(_) => self
+                .deadline
+                .min(self.fetcher.client.gateway.longest_call()),
+            None => self.deadline,
+        }
     }
 
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.

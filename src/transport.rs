@@ -16,7 +16,7 @@ use std::time::Duration;
 use ureq::config::{AutoHeaderValue, Config};
 use ureq::http::header::RANGE;
 use ureq::http::{self, HeaderMap, Method, Request, Uri};
-use ureq::{Body, Proxy, RequestExt as _, Timeout};
+use ureq::{Body, Proxy, RequestExt as _};
 
 use self::body::read;
 use self::cookies::Agents;
@@ -132,21 +132,21 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, NexusError> {
-        if deadline.left().is_none() {
-            return Err(failure::too_late(&request.target()));
-        }
+        let left = deadline.left();
+        let left = left.ok_or_else(|| failure::too_late(&request.target()))?;
         let has_reconnected = request.has_reconnected.get();
         let may_repeat =
             request.is_repeatable() && self.has_responded.load(Relaxed) && !has_reconnected;
         let max_age = self.max_age(request.may_refresh || has_reconnected);
         let proxy = self.proxy(request.url)?;
         let headers = (request.headers)()?;
-        let mut outcome = self.run(&request, headers, proxy, deadline, max_age);
+        let mut outcome = self.run(&request, headers, proxy, left, max_age);
         let is_cut = outcome.as_ref().is_err_and(failure::is_disconnect);
-        if may_repeat && is_cut {
+        let again = (may_repeat && is_cut).then(|| deadline.left());
+        if let Some(left) = again.flatten() {
             request.has_reconnected.set(true);
             let headers = (request.headers)()?;
-            outcome = self.run(&request, headers, proxy, deadline, self.max_age(true));
+            outcome = self.run(&request, headers, proxy, left, self.max_age(true));
         }
         // Threads that send requests share this flag. A write would slow the others down, so a set flag is not written again.
         if outcome.is_ok() && !self.has_responded.load(Relaxed) {
@@ -205,11 +205,9 @@ impl Transport {
         request: &Outgoing<'_>,
         headers: HeaderMap,
         proxy: Option<&Proxy>,
-        deadline: Deadline,
+        left: Duration,
         max_age: Option<Duration>,
     ) -> Result<http::Response<Body>, ureq::Error> {
-        let timed_out = ureq::Error::Timeout(Timeout::Global);
-        let left = deadline.left().ok_or(timed_out)?;
         let mut built = Request::new(());
         *built.method_mut() = request.method.clone();
         *built.uri_mut() = request.url.clone();

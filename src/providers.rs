@@ -96,6 +96,19 @@ impl Providers {
         Ok(Self { all })
     }
 
+    /// Iterates over all providers.
+    ///
+    /// ```
+    /// use nexus_sdk::{Providers, serde_json::json};
+    ///
+    /// let providers = Providers::from_json(json!({"oauth2": {"github": {}}}))?;
+    /// assert_eq!(providers.iter().count(), 1);
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn iter(&self) -> slice::Iter<'_, ProviderInfo> {
+        self.all.iter()
+    }
+
     /// Returns the first provider with this name.
     ///
     /// ```
@@ -129,7 +142,7 @@ impl<'a> IntoIterator for &'a Providers {
     type IntoIter = slice::Iter<'a, ProviderInfo>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.all.iter()
+        self.iter()
     }
 }
 

@@ -89,8 +89,8 @@ fn a_download_takes_a_constant_amount_of_memory() {
         let fetcher = fetcher(options(&server).max_body_bytes(1000));
         let url = server.url("/");
         let counted = allocation_counter::measure(|| {
-            let fetched = fetcher.download(&url, FetchOptions::default(), &mut io::sink());
-            assert_eq!(fetched.is_ok(), is_success, "{case}");
+            let ended = fetcher.download(&url, FetchOptions::default(), &mut io::sink());
+            assert_eq!(ended.is_ok(), is_success, "{case}");
         });
         assert!(counted.bytes_max < MIB as u64, "{case}: {counted:?}");
     }

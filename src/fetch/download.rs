@@ -96,10 +96,8 @@ impl Destination<'_> {
             return Err(error.local().after_sending());
         }
         // The writer has a part of the body, so another attempt would not begin where this one began.
-        sent.map_err(|error| match self.has_begun {
-            true => error.with(|inner| inner.may_repeat = false),
-            false => error,
-        })
+        let has_begun = self.has_begun;
+        sent.map_err(|error| error.with(|inner| inner.may_repeat &= !has_begun))
     }
 }
 

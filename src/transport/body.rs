@@ -56,8 +56,8 @@ pub(super) fn read(
         #[cfg(feature = "gzip")]
         Err(error) if bounded.get_ref().is_empty && is_empty_gzip(&error) => {}
         Err(error) => return Err(error),
-        Ok(_) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
-        Ok(_) => {}
+        Ok(()) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
+        Ok(()) => {}
     }
     Ok(Response::from_parts(head, bytes))
 }

@@ -194,10 +194,10 @@ impl Write for Full {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        match self.1 {
-            true => Err(io::ErrorKind::StorageFull.into()),
-            false => Ok(()),
+        if self.1 {
+            return Err(io::ErrorKind::StorageFull.into());
         }
+        Ok(())
     }
 }
 

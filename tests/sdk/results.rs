@@ -361,19 +361,20 @@ fn a_401_that_says_nothing_about_a_connection_needs_no_user() {
     );
 }
 
+/// The path, the options of the fetch, the target that arrives, and the values of `Accept` and `X-Own`.
+type Row = (
+    &'static str,
+    FetchOptions,
+    &'static str,
+    [&'static [&'static str]; 2],
+);
+
 #[test]
 fn defaults_apply_unless_a_fetch_sets_the_same() {
     let own = get().headers([("Accept", "a/b"), ("X-Own", "1"), ("X-Own", "2")]);
     let defaults = own.query("page size", 100).query("v", "2").query("v", "3");
     let upstream = Server::play(vec![text(200, "")]);
     let fetcher = fetcher(options(&upstream)).defaults(defaults);
-    // The path, the options of the fetch, the target that arrives, and the values of `Accept` and `X-Own`.
-    type Row = (
-        &'static str,
-        FetchOptions,
-        &'static str,
-        [&'static [&'static str]; 2],
-    );
     let table: [Row; 7] = [
         (
             "/",
@@ -452,8 +453,8 @@ fn the_other_defaults_apply_unless_a_fetch_sets_them() {
     let fetcher = fetcher(options(&upstream));
     let status = |defaults: &FetchOptions, path: &str, options| {
         let fetcher = fetcher.clone().defaults(defaults.clone());
-        let fetched = fetcher.fetch(&upstream.url(path), options);
-        fetched.map_or_else(
+        let result = fetcher.fetch(&upstream.url(path), options);
+        result.map_or_else(
             |error| error.code().to_owned(),
             |(status, ..)| status.to_string(),
         )

@@ -2,7 +2,6 @@
 
 mod kind;
 pub(crate) mod meaning;
-mod origin;
 mod subject;
 
 use std::borrow::Cow;
@@ -16,8 +15,7 @@ use self::meaning::Next::{self, Final, Reconnect, Retry, Unclear};
 
 use crate::log::is_unsafe_to_show;
 
-pub use kind::ErrorKind;
-pub use origin::Origin;
+pub use kind::{ErrorKind, Origin};
 pub(crate) use subject::Subject;
 
 /// A `Result` whose error is a [`NexusError`] by default.
@@ -206,11 +204,6 @@ impl NexusError {
             inner.message.insert_str(0, &subject.prefix());
             inner.is_named = true;
         })
-    }
-
-    /// Names the tenant of the call in the message.
-    pub(crate) fn of_tenant(self, workspace_id: &str, provider: &str) -> Self {
-        self.about(&Subject::tenant(workspace_id, provider))
     }
 
     /// Names the connection of the call in the message.
@@ -411,9 +404,9 @@ impl NexusError {
     /// for a TLS failure, for `upstream_error` from a refresh, and if the error shows that the broker behind the gateway has
     /// refused the request with a 4xx status other than 429.
     ///
-    /// A `GET` can always be repeated. A fetch with another method may have been acted on if [`origin`](Self::origin) is [`Origin::Api`] and
-    /// [`may_have_been_sent`](Self::may_have_been_sent) is true. If the origin is [`Origin::Gateway`], the fetch has got no
-    /// token, and the API has not acted on the request.
+    /// A `GET` can always be repeated. A fetch with another method may have been acted on if [`origin`](Self::origin) is
+    /// [`Origin::Api`] and [`may_have_been_sent`](Self::may_have_been_sent) is true. If the origin is [`Origin::Gateway`],
+    /// the fetch has got no token, and the API has not acted on the request.
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;

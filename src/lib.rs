@@ -107,7 +107,7 @@
 //!
 //! By default, stderr gets a warning when a token cannot be renewed, once for each workspace and provider, and another line
 //! when it can be renewed again. [`NexusClientOptions::on_call`] reports each attempt to reach the gateway, for counters and
-//! alarms. The level [`Info`](LogLevel::Info) logs each attempt that failed.
+//! alarms, as in `examples/watch.rs`. The level [`Info`](LogLevel::Info) logs each attempt that failed.
 //!
 //! # Blocking, time and threads
 //!
@@ -191,7 +191,8 @@
 //! # Examples
 //!
 //! The repository's folder `examples` has complete programs: `quickstart.rs`; two MCP servers over stdio,
-//! `mcp_minimal.rs` and `mcp_stdio_server`; `build_script`; and `rest_tools.rs`, which finds and executes tools over REST.
+//! `mcp_minimal.rs` and `mcp_stdio_server`; `build_script`; `rest_tools.rs`, which finds and executes tools over REST; and
+//! `watch.rs`, which counts the gateway's failures.
 //! Two packages are meant to be copied: `redis_lock`, a [`RefreshLock`] for several hosts, and `lookup_cache`, an agent for
 //! slow name servers. The command line tool `nexus` is in `examples/nexus`.
 //!

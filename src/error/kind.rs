@@ -1,6 +1,4 @@
-//! The kinds of errors, and the codes.
-
-use super::Origin;
+//! The kinds of errors, the codes, and the places of failures.
 
 /// A class of failure, to `match` on. [`NexusError::code`](super::NexusError::code) is more specific.
 ///
@@ -98,6 +96,25 @@ pub enum ErrorKind {
     Gateway,
     /// The API that a fetch is for responded with an error status, and the caller asked for that to be an error. The code
     /// is `http_<status>`, or `credential_refused`.
+    Api,
+}
+
+/// The place of a failure, from [`NexusError::origin`](super::NexusError::origin).
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, Origin};
+///
+/// let error = NexusClient::new(NexusClientOptions::new("no scheme")).unwrap_err();
+/// assert_eq!(error.origin(), Origin::Local);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Origin {
+    /// This program or this machine. The failed request was not sent.
+    Local,
+    /// The gateway, or the network on the way to it. In a fetch, the token could not be had.
+    Gateway,
+    /// The API that a fetch is for, or the network on the way to it.
     Api,
 }
 

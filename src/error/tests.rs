@@ -83,7 +83,7 @@ fn a_subject_is_named_once_in_quotes_and_cut() {
     for (subject, named) in table {
         let error = NexusError::with_code("timeout", "too slow").about(&subject);
         assert_eq!(error.to_string(), format!("timeout: {named}: too slow"));
-        let again = error.of_tenant("other", "other");
+        let again = error.of_connection("other");
         assert_eq!(again.message(), format!("{named}: too slow"));
     }
     let unnamed = NexusError::with_code("timeout", "too slow").about(&Subject::default());

@@ -1,6 +1,7 @@
 //! The tests of faults and secrets, in a process whose output is read. With every level of the log on, stderr
 //! shows no secret, and the SDK writes nothing to stdout.
 
+use std::io::Write as _;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ fn a_child_that_is_watched() {
     let is_shown = std::env::var("NEXUS_LOG").is_ok_and(|level| level != "off");
     let show = move |call: &GatewayCall<'_>| {
         if is_shown {
-            eprintln!("[NexusSDK] call: {call:?}");
+            let line = format!("[NexusSDK] call: {call:?}\n");
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
         }
     };
     let client = NexusClient::new(options.on_call(show)).unwrap();

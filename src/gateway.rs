@@ -41,7 +41,7 @@ pub(crate) struct Gateway {
     /// The gateway's URL without a slash at the end.
     pub(crate) address: String,
     headers: HeaderMap,
-    outages: Mutex<Outages>,
+    outages: Mutex<Outages<Subject>>,
 }
 
 /// A call to the gateway.

@@ -5,8 +5,6 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::error::Subject;
-
 /// The target of every line that goes to the `log` facade.
 #[cfg(feature = "log")]
 const TARGET: &str = "nexus_sdk";
@@ -135,12 +133,17 @@ const MAX_OUTAGES: usize = 1000;
 
 /// The tenants and connections whose tokens cannot be renewed at the moment, with the start of each outage. Lets a client
 /// log an outage once, whatever the number of threads and attempts that run into it.
-#[derive(Default)]
-pub(crate) struct Outages(VecDeque<(Subject, Instant)>);
+pub(crate) struct Outages<S>(VecDeque<(S, Instant)>);
 
-impl Outages {
+impl<S> Default for Outages<S> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl<S: Clone + PartialEq> Outages<S> {
     /// Notes a failure, and returns whether it is the first of an outage.
-    pub(crate) fn failed(&mut self, subject: &Subject, now: Instant) -> bool {
+    pub(crate) fn failed(&mut self, subject: &S, now: Instant) -> bool {
         if self.0.iter().any(|(failed, _)| failed == subject) {
             return false;
         }
@@ -152,7 +155,7 @@ impl Outages {
     }
 
     /// Ends the outage, and returns how long it took, or `None` if there was none.
-    pub(crate) fn ended(&mut self, subject: &Subject, now: Instant) -> Option<Duration> {
+    pub(crate) fn ended(&mut self, subject: &S, now: Instant) -> Option<Duration> {
         let mut failed = self.0.iter();
         let place = failed.position(|(failed, _)| failed == subject)?;
         let (_, start) = self.0.remove(place)?;
@@ -198,7 +201,7 @@ mod tests {
 
     #[test]
     fn an_outage_begins_once_for_each_subject_and_ends_once() {
-        let (one, other) = (Subject::connection("1"), Subject::connection("2"));
+        let (one, other) = ("one", "other");
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut outages = Outages::default();
@@ -217,9 +220,9 @@ mod tests {
         let mut outages = Outages::default();
         let now = Instant::now();
         for number in 0..=MAX_OUTAGES {
-            assert!(outages.failed(&Subject::connection(&number.to_string()), now));
+            assert!(outages.failed(&number, now));
         }
         assert_eq!(outages.0.len(), MAX_OUTAGES);
-        assert!(outages.failed(&Subject::connection("0"), now), "forgotten");
+        assert!(outages.failed(&0, now), "forgotten");
     }
 }

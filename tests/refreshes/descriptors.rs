@@ -46,11 +46,11 @@ fn without_free_descriptors_a_call_fails_and_does_not_go_on_without_the_lock() {
         String::from_utf8_lossy(&output.stderr),
     );
     assert!(output.status.success(), "{stdout}{stderr}");
-    let failed = "retryable true request_failed: cannot take the lock ";
-    assert!(
-        stdout.lines().any(|line| line.starts_with(failed)),
-        "{stdout}"
-    );
+    let is_failure = |line: &str| {
+        line.starts_with("retryable true request_failed: ")
+            && line.contains(": cannot take the lock ")
+    };
+    assert!(stdout.lines().any(is_failure), "{stdout}");
     assert_eq!(gateway.count("/v1/resolve"), 2, "not sent without the lock");
     assert!(!stderr.contains("without the lock"), "{stderr}");
 }

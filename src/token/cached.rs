@@ -134,7 +134,6 @@ impl CachedToken {
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::{DevGateway, Fault}};
     /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "salesforce").ok();
     /// # let sent = nexus_sdk::serde_json::json!({"access_token": "t-1", "expires_in": 3600,
     /// #     "credentials": {"access_token": "t-1", "instance_url": gateway.url()}});
     /// # gateway.fail_next_at("/v1/resolve", 1, Fault::reply(200, "application/json", sent.to_string()));
@@ -145,7 +144,7 @@ impl CachedToken {
     /// let token = salesforce.get_cached_token()?;
     /// let instance = token.credential("instance_url").and_then(Value::as_str);
     /// let salesforce = salesforce.base_url(instance.ok_or("no instance_url")?)?;
-    /// # assert_eq!(salesforce.get("/user")?.0, 401);
+    /// # assert_eq!(salesforce.get("https://evil.example/").unwrap_err().code(), "host_not_allowed");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]

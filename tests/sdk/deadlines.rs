@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::{self, End, LONG, Server, bytes, client, fetcher, options, retrying, text};
 use crate::waiting::status;
-use nexus_sdk::{FetchOptions, NexusClient, NexusError, WaitOptions};
+use nexus_sdk::{FetchOptions, NexusClient, NexusError, Origin, TokenCache, WaitOptions};
 
 /// Runs a call that must fail with `timeout`, long before `LONG`.
 fn times_out<T: std::fmt::Debug>(
@@ -65,4 +65,28 @@ fn one_deadline_covers_redirects_and_retries() {
         "the last response, when there is no time for another attempt"
     );
     assert!(start.elapsed() < LONG);
+}
+
+/// `timeout` says how long a call waits for the gateway, and a fetch has a deadline of its own.
+#[test]
+fn a_fetch_waits_for_its_token_as_long_as_the_client_says() {
+    let brief = Duration::from_millis(200);
+    for (of_client, of_fetch) in [(brief, LONG), (LONG, brief)] {
+        let gateway = Server::start(|_| bytes("").then(End::Hold));
+        let options = options(&gateway).timeout(of_client);
+        let client = NexusClient::new(options).unwrap();
+        let start = Instant::now();
+        let fetcher = client.fetcher(&TokenCache::new(), "ws", "p");
+        let error = fetcher
+            .fetch(&gateway.url("/"), FetchOptions::default().timeout(of_fetch))
+            .unwrap_err();
+        assert_eq!((error.code(), error.origin()), ("timeout", Origin::Gateway));
+        assert!(
+            start.elapsed() >= brief && start.elapsed() < LONG / 2,
+            "{:?}",
+            start.elapsed()
+        );
+        // The flight ends with its connection. Otherwise, the client would wait for it when it is dropped.
+        drop(gateway);
+    }
 }

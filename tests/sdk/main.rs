@@ -15,6 +15,7 @@ mod by_id;
 mod connections;
 mod consents;
 mod deadlines;
+mod defaults;
 mod downloads;
 mod errors;
 mod failures;

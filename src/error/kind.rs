@@ -71,6 +71,9 @@ pub enum ErrorKind {
     /// `invalid_credentials`: the credential from the gateway is unusable, or has no field for a placeholder in the
     /// URL.
     InvalidCredentials,
+    /// `max_retries_exceeded`: the kind of an error that a program has made with this code, for its own tests. The SDK's
+    /// errors with this code have the kind of the last failure.
+    MaxRetriesExceeded,
     /// `request_failed`: the network, the server or this machine failed before the response was complete. The gateway
     /// or upstream may have acted on the request.
     RequestFailed,
@@ -118,10 +121,11 @@ pub enum Origin {
     Api,
 }
 
-const CODES: [(ErrorKind, &str); 11] = [
+const CODES: [(ErrorKind, &str); 12] = [
     (ErrorKind::InvalidInput, "invalid_input"),
     (ErrorKind::InvalidResponse, "invalid_response"),
     (ErrorKind::InvalidCredentials, "invalid_credentials"),
+    (ErrorKind::MaxRetriesExceeded, "max_retries_exceeded"),
     (ErrorKind::RequestFailed, "request_failed"),
     (ErrorKind::Timeout, "timeout"),
     (ErrorKind::UnsupportedStrategy, "unsupported_strategy"),

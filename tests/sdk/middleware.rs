@@ -132,6 +132,7 @@ fn a_fetchers_agent_goes_only_where_the_fetcher_does() {
             "/user?q={canary}",
             Ok("/v3/user?q=%7Bcanary%7D"),
         ),
+        (based.agent(), "name", Ok("/v3/name")),
         (based.agent(), &upstream.url("/other"), Ok("/other")),
         (based.agent(), "/../admin", Err("invalid_input")),
         (fetcher.agent(), "/user", Err("invalid_input")),

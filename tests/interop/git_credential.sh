@@ -71,4 +71,26 @@ grep -rqF "$token" "$work" && die "the token is on disk: $(grep -rlF "$token" "$
 
 # Without the helper, git cannot clone.
 git -c "credential.https://$host.helper=" clone -q "https://$host/repo.git" "$work/other" 2>/dev/null && die "cloned without the helper"
+# Programs on Windows write CRLF, which git itself accepts as well.
+request() { printf 'protocol=https\r\nhost=%s\r\n\r\n' "$host"; }
+filled=$(request | git credential fill 2>/dev/null)
+echo "$filled" | grep -qxF "password=$token" || die "git credential fill has no token: $filled"
+given=$(request | "$nexus" git-credential --host "$host" get)
+echo "$given" | grep -qxF "password=$token" || die "no token for a request with CRLF: $given"
+
+# A parent such as Node shares pipes that are non-blocking. The request arrives late, and in two parts.
+"${PYTHON:-python3}" - "$nexus" "$host" "$token" <<'EOF' || die "no token for a request on a non-blocking stdin"
+import os, subprocess, sys, time
+
+nexus, host, token = sys.argv[1:]
+end, start = os.pipe()
+os.set_blocking(end, False)
+helper = subprocess.Popen([nexus, "git-credential", "--host", host, "get"], stdin=end, stdout=subprocess.PIPE)
+for part in ["protocol=https\nho", f"st={host}\n\n"]:
+    time.sleep(0.3)
+    os.write(start, part.encode())
+given = helper.communicate()[0].decode()
+sys.exit(helper.returncode or f"password={token}\n" not in given)
+EOF
+
 echo "ok      $(git --version): cloned over https with the token of nexus git-credential"

@@ -2,7 +2,7 @@
 
 use std::env::{self, VarError};
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -10,6 +10,7 @@ use nexus_sdk::{NexusClient, NexusClientOptions};
 
 use crate::ending;
 use crate::stop::Stop;
+use crate::streams;
 
 #[derive(Args, Clone)]
 pub(crate) struct Tenant {
@@ -110,7 +111,10 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
 pub(crate) fn read(data: &str) -> Result<Vec<u8>, Stop> {
     let mut bytes = Vec::new();
     let (path, read) = match data.strip_prefix('@') {
-        Some("-") => ("stdin", io::stdin().read_to_end(&mut bytes).map(|_| bytes)),
+        Some("-") => (
+            "stdin",
+            streams::stdin().read_to_end(&mut bytes).map(|_| bytes),
+        ),
         Some(path) => (path, fs::read(path)),
         None => return Ok(data.as_bytes().to_vec()),
     };

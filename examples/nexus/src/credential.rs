@@ -9,8 +9,8 @@ use nexus_sdk::{
 };
 
 use crate::stop::Stop;
-use crate::terminal;
 use crate::text::{one_line, quoted, say};
+use crate::{streams, terminal};
 
 /// Returns the names in the `--field` options, in their order. Errors omit values, because values may be secrets.
 pub(crate) fn names(given: &[String]) -> Result<Vec<String>, Stop> {
@@ -197,15 +197,13 @@ fn without_form(error: NexusError) -> Stop {
 
 /// Reads a line of stdin, without its line break.
 fn next_line(name: &str) -> Result<String, Stop> {
-    let mut line = String::new();
-    match io::stdin().read_line(&mut line) {
-        Ok(0) => Err(Stop::usage(format!(
+    let read = streams::read_line(&mut streams::stdin());
+    let line = read.map_err(|error| Stop::file("read", "stdin", &error))?;
+    let line = line.ok_or_else(|| {
+        Stop::usage(format!(
             "stdin ended before {name}: give one line for each --field, in the order of the options"
-        ))),
-        Ok(_) => {
-            let text = line.strip_suffix('\n').unwrap_or(&line);
-            Ok(text.strip_suffix('\r').unwrap_or(text).to_owned())
-        }
-        Err(error) => Err(Stop::file("read", "stdin", &error)),
-    }
+        ))
+    })?;
+    String::from_utf8(line)
+        .map_err(|_| Stop::failed(format!("cannot read stdin: {name} is not UTF-8")))
 }

@@ -15,6 +15,7 @@ use crate::ending;
 use crate::new_file::NewFile;
 use crate::output::write_body;
 use crate::stop::Stop;
+use crate::streams;
 
 #[derive(Args)]
 pub(crate) struct Fetch {
@@ -162,12 +163,10 @@ fn headers(arguments: &[String]) -> Result<Vec<(String, String)>, Stop> {
     let mut lines = Vec::new();
     for argument in arguments {
         if argument.starts_with('@') {
-            let text = String::from_utf8_lossy(&args::read(argument)?).into_owned();
-            lines.extend(
-                text.lines()
-                    .filter(|line| !line.is_empty())
-                    .map(str::to_owned),
-            );
+            let given = args::read(argument)?;
+            let given = streams::lines(&given);
+            let given = given.map_err(|error| Stop::file("read", argument, &error))?;
+            lines.extend(given.into_iter().filter(|line| !line.is_empty()));
         } else {
             lines.push(argument.clone());
         }

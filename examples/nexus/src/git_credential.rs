@@ -8,7 +8,7 @@ use nexus_sdk::CachedToken;
 use crate::output;
 use crate::single::Single;
 use crate::stop::Stop;
-use crate::times;
+use crate::{streams, times};
 
 /// The limit on the input, which is usually a few hundred bytes.
 const MAX_INPUT: u64 = 64 * 1024;
@@ -51,15 +51,17 @@ impl GitCredential {
         if self.operation != "get" {
             return Ok(());
         }
-        let request = read(&mut io::stdin().lock().take(MAX_INPUT))
+        let request = read(&mut streams::stdin().take(MAX_INPUT))
             .map_err(|error| Stop::file("read", "stdin", &error))?;
         let values = |name: &str| -> Vec<&str> {
             let named = request.iter().filter(|(own, _)| own == name);
             named.map(|(_, value)| &**value).collect()
         };
         let is_allowed = |asked| self.host.iter().any(|host| same_host(host, asked));
-        // git names a user if the URL or `credential.username` does. The token is not for another user.
-        let is_own_user = values("username").iter().all(|user| *user == self.username);
+        // git names a user if the URL or `credential.username` does. The token is not for another user. The URL
+        // `https://@host/` names an empty user, which is any user.
+        let is_own = |user: &&str| user.is_empty() || *user == self.username;
+        let is_own_user = values("username").iter().all(is_own);
         match (&*values("protocol"), &*values("host")) {
             (["https"], [asked]) if is_own_user && is_allowed(asked) => {}
             // Without a response, git goes on to its next helper or its prompt.
@@ -70,11 +72,12 @@ impl GitCredential {
     }
 }
 
-/// Reads the names and values from lines of `name=value`, up to an empty line or the end.
+/// Reads the names and values from lines of `name=value`, up to an empty line or the end. As in git itself, a line ends
+/// with LF or CRLF.
 fn read(input: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
     let mut pairs = Vec::new();
-    for line in input.split(b'\n') {
-        let line = String::from_utf8_lossy(&line?).into_owned();
+    while let Some(line) = streams::read_line(input)? {
+        let line = String::from_utf8_lossy(&line);
         match line.split_once('=') {
             Some((name, value)) => pairs.push((name.to_owned(), value.to_owned())),
             None if line.is_empty() => break,

@@ -31,6 +31,7 @@ mod single;
 mod ssh;
 mod status;
 mod stop;
+mod streams;
 mod terminal;
 mod text;
 mod times;

@@ -7,6 +7,7 @@ use nexus_sdk::serde_json::Value;
 
 use crate::ending;
 use crate::stop::Stop;
+use crate::streams;
 use crate::text::{escaped, one_line};
 
 /// Names and values of a result, in the order in which they are printed as text. Missing values are not printed.
@@ -51,8 +52,8 @@ pub(crate) fn print_line(line: String) -> Result<(), Stop> {
 /// an error, because its reader, such as `head`, needs no more output.
 pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<(), Stop> {
     ending::checkpoint();
-    let mut stdout = io::stdout().lock();
-    let text = if stdout.is_terminal() {
+    let mut stdout = streams::stdout();
+    let text = if io::stdout().is_terminal() {
         let text = String::from_utf8_lossy(text.as_ref());
         // On a terminal, a line feed also moves the cursor to the start of the line.
         Cow::Owned(escaped(&text.replace("\r\n", "\n")).into_bytes())

@@ -4,22 +4,21 @@ use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
 
 use crate::ending::{self, Change};
+use crate::streams;
 
 /// Reads a line from the terminal, without its line break.
 pub(crate) fn ask(prompt: &str) -> io::Result<String> {
     show(prompt)?;
-    let mut line = String::new();
-    match io::stdin().read_line(&mut line)? {
-        0 => Err(io::ErrorKind::UnexpectedEof.into()),
-        _ => Ok(line.trim_end_matches(['\r', '\n']).to_owned()),
-    }
+    let line = streams::read_line(&mut streams::stdin())?;
+    let line = line.ok_or(io::ErrorKind::UnexpectedEof)?;
+    String::from_utf8(line).map_err(io::Error::other)
 }
 
 /// Reads a line as `ask` does, but without echo.
 pub(crate) fn ask_hidden(prompt: &str) -> io::Result<String> {
     let entered = if let Some(_hidden) = hide() {
         show(prompt)?;
-        let stdin = rpassword::ConfigBuilder::new().input_reader(io::stdin());
+        let stdin = rpassword::ConfigBuilder::new().input_reader(streams::stdin());
         let entered = rpassword::read_password_with_config(stdin.output_discard().build());
         show("\n")?;
         entered
@@ -34,7 +33,7 @@ pub(crate) fn ask_hidden(prompt: &str) -> io::Result<String> {
 }
 
 fn show(text: &str) -> io::Result<()> {
-    let mut stderr = io::stderr();
+    let mut stderr = streams::stderr();
     stderr.write_all(text.as_bytes())?;
     stderr.flush()
 }

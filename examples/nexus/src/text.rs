@@ -2,11 +2,14 @@
 //! shell.
 
 use std::fmt::{Display, Write as _};
-use std::io::{self, Write as _};
+use std::io::Write as _;
+
+use crate::streams;
 
 /// Prints a line to stderr. Ignores errors, because the program goes on even if stderr is closed.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    // A single write keeps the line in one piece.
+    let _ = streams::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
 /// Returns the string as one line. Control characters become spaces, and characters that hide or

@@ -164,6 +164,43 @@ fn git_gets_the_token_for_its_hosts_alone() {
             "capability[]=authtype\nprotocol=https\nhost=example.com\nwwwauth[]=Basic realm=x\n\n",
             Some("x-access-token"),
         ),
+        // git takes lines that end with CRLF (`strbuf_getline`), and programs on Windows write them.
+        (
+            "get",
+            "protocol=https\r\nhost=example.com\r\n\r\nhost=evil.example\r\n",
+            Some("x-access-token"),
+        ),
+        (
+            "get",
+            "\u{feff}protocol=https\r\nhost=example.com\r\nusername=x-access-token\r",
+            None,
+        ),
+        (
+            "get",
+            "\u{feff}protocol=https\r\nhost=example.com\r\nusername=x-access-token",
+            Some("x-access-token"),
+        ),
+        // A carriage return elsewhere is part of the value (CVE-2024-52006).
+        ("get", "protocol=https\nhost=example.com\r\r\n\n", None),
+        (
+            "get",
+            "protocol=https\nhost=evil.example\rhost=example.com\n\n",
+            None,
+        ),
+        // All attributes of git-credential(1), in git 2.48.
+        (
+            "get",
+            "capability[]=authtype\ncapability[]=state\nprotocol=https\nhost=example.com\npath=a/b.git\n\
+             authtype=Bearer\ncredential=x\nephemeral=1\nstate[]=other.a=b\nwwwauth[]=\nwwwauth[]=Basic realm=\"a\"\n\
+             continue=1\nquit=1\noauth_refresh_token=r\npassword_expiry_utc=1\nunknown=1\nno attribute\n\n",
+            Some("x-access-token"),
+        ),
+        // From a URL such as `https://@example.com/`.
+        (
+            "get --username oauth2",
+            "protocol=https\nhost=example.com\nusername=\n",
+            Some("oauth2"),
+        ),
         ("get", "protocol=https\nhost=git.example.org\n\n", None),
         (
             "get",

@@ -19,6 +19,8 @@ mod hand_on;
 mod people;
 #[cfg(any(unix, windows))]
 mod slow;
+#[cfg(unix)]
+mod streams;
 #[cfg(target_os = "linux")]
 mod terminal;
 

@@ -10,7 +10,37 @@ use nexus_sdk::{NexusClient, NexusClientOptions};
 
 use crate::ending;
 use crate::stop::Stop;
-use crate::streams;
+use crate::{streams, times};
+
+/// The gateway that all commands but `nexus gateway` use.
+#[derive(Args, Clone)]
+pub(crate) struct Gateway {
+    /// The gateway's address [env: NEXUS_GATEWAY_URL]
+    #[arg(id = "gateway_url", long = "gateway", global = true, help_heading = "Global options", value_name = "URL", value_parser = not_blank)]
+    url: Option<String>,
+}
+
+impl Gateway {
+    /// Returns the options of a client, from `--gateway` and the environment.
+    pub(crate) fn options(&self) -> Result<NexusClientOptions, Stop> {
+        let Some(url) = &self.url else {
+            return Ok(NexusClientOptions::from_env()?);
+        };
+        let options = NexusClientOptions::new(url.trim());
+        match env::var("NEXUS_API_KEY") {
+            Ok(key) => Ok(options.api_key(key.trim())),
+            Err(VarError::NotPresent) => Ok(options),
+            Err(VarError::NotUnicode(_)) => {
+                Err(Stop::usage("NEXUS_API_KEY: is not UTF-8: set it again"))
+            }
+        }
+    }
+
+    /// Returns the address from `--gateway`.
+    pub(crate) fn url(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+}
 
 #[derive(Args, Clone)]
 pub(crate) struct Tenant {
@@ -25,7 +55,7 @@ pub(crate) struct Tenant {
 impl Tenant {
     /// Returns the workspace and the provider, from the arguments or the environment. The error names
     /// all missing settings, including the gateway's address.
-    pub(crate) fn resolve(self) -> Result<(String, String), Stop> {
+    pub(crate) fn resolve(self, gateway: &Gateway) -> Result<(String, String), Stop> {
         let mut missing = Vec::new();
         let mut setting = |given: Option<String>, variable, problem| {
             match given.map_or_else(|| env::var(variable), Ok) {
@@ -37,7 +67,11 @@ impl Tenant {
             }
             String::new()
         };
-        setting(None, "NEXUS_GATEWAY_URL", "no gateway: set");
+        setting(
+            gateway.url.clone(),
+            "NEXUS_GATEWAY_URL",
+            "no gateway: give --gateway or set",
+        );
         let workspace = setting(
             self.workspace,
             "WORKSPACE_ID",
@@ -57,8 +91,8 @@ impl Tenant {
 
 #[derive(Args, Clone, Copy, Default)]
 pub(crate) struct Timeout {
-    /// The longest wait for a response; 0 means the default [default: 30]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    /// The longest wait for a response, in seconds, or with a unit as in 90s or 5m; 0 means the default [default: 30]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = times::duration)]
     timeout: Option<Duration>,
 }
 
@@ -75,8 +109,8 @@ impl Timeout {
         left.max(Duration::from_millis(1))
     }
 
-    pub(crate) fn client(self) -> Result<NexusClient, Stop> {
-        self.client_with(NexusClientOptions::from_env()?)
+    pub(crate) fn client(self, gateway: &Gateway) -> Result<NexusClient, Stop> {
+        self.client_with(gateway.options()?)
     }
 
     /// Creates the program's only client. From then on, a first SIGINT, SIGTERM, SIGHUP or SIGQUIT on Unix, or a first
@@ -96,15 +130,6 @@ pub(crate) fn not_blank(text: &str) -> Result<String, String> {
         "" => Err("it is blank; pass a value, and check that the shell variable is set".to_owned()),
         _ => Ok(text.to_owned()),
     }
-}
-
-pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let given = text.parse().unwrap_or(f64::NAN);
-    let seconds = Duration::try_from_secs_f64(given);
-    let seconds = seconds.map_err(|_| "give a number of seconds, 0 or more")?;
-    // A positive number that rounds to 0 must not mean the default.
-    let least = Duration::from_nanos((given > 0.0).into());
-    Ok(seconds.max(least))
 }
 
 /// Returns the data itself, the content of the file after `@`, or the content of stdin for `@-`.

@@ -5,7 +5,7 @@ use clap::Args;
 use nexus_sdk::TokenResponse;
 use nexus_sdk::serde_json::Value as Json;
 
-use crate::args::{self, Timeout};
+use crate::args::{self, Gateway, Timeout};
 use crate::output::{self, Fields};
 use crate::stop::Stop;
 use crate::times;
@@ -24,8 +24,8 @@ pub(crate) struct AwsCredentials {
 }
 
 impl AwsCredentials {
-    pub(crate) fn run(self) -> Result<(), Stop> {
-        let client = self.timeout.client()?;
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
+        let client = self.timeout.client(gateway)?;
         let token = client.get_token_by_connection_id(&self.connection)?;
         output::print_fields(document(&token)?, true)
     }

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use nexus_sdk::http::Uri;
@@ -11,18 +11,27 @@ use nexus_sdk::{
     RequestConnectionInput, RequestConnectionResponse, WaitOptions,
 };
 
-use crate::args::{self, Tenant, Timeout};
+use crate::args::{Gateway, Tenant, Timeout};
 use crate::browser;
 use crate::credential::{self, Form};
 use crate::ending::Change;
 use crate::stop::Stop;
 use crate::text::{one_line, say};
-use crate::{ending, output, ssh};
+use crate::{ending, output, ssh, times};
 
 /// The return URL if this command does not serve a page for the browser.
 const UNSERVED: &str = "http://localhost/";
 
+/// The longest time between two lines about the wait.
+const REMINDER: Duration = Duration::from_secs(30);
+
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  nexus connect --workspace acme --provider github
+  nexus connect -w acme -p github --scope repo --timeout 10m
+  nexus connect -w acme -p weather --field api_key=- <key.txt
+  connection=$(nexus connect -w acme -p github)")]
 pub(crate) struct Connect {
     #[command(flatten)]
     tenant: Tenant,
@@ -44,33 +53,41 @@ pub(crate) struct Connect {
     /// Print the connection's id without opening a browser and without waiting for the connection to become active
     #[arg(long)]
     no_wait: bool,
-    /// The time between two checks of the status
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "1.5")]
+    /// The time between two checks of the status, in seconds, or with a unit
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = times::duration, default_value = "1.5s")]
     interval: Duration,
-    /// The longest wait for the connection to become active; with 0, the status is checked once
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds, default_value = "300")]
+    /// The longest wait for the connection to become active, in seconds, or with a unit as in 90s or 10m; with 0, the
+    /// status is checked once
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = times::duration, default_value = "5m")]
     timeout: Duration,
-    /// Print one line of JSON
+    /// Print a line of JSON with the connection's id as soon as it is requested, and another line when it is active
     #[arg(long)]
     json: bool,
 }
 
 impl Connect {
-    pub(crate) fn run(self) -> Result<(), Stop> {
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
         let names = credential::names(&self.fields)?;
-        let requested = self.request(!names.is_empty())?;
+        let requested = self.request(gateway, !names.is_empty())?;
+        if self.json && !self.no_wait {
+            requested.print(&ConnectionStatus::Pending)?;
+        }
         let status = if names.is_empty() {
             requested.ask_user()?
         } else {
             let form = Form::of(&requested.client, &requested.connection)?;
             requested.enter(&form, &names)?
         };
+        if status == ConnectionStatus::Active {
+            say(&one_line(format!("connected {}", requested.pair)));
+        }
         requested.print(&status)
     }
 
-    fn request(&self, has_names: bool) -> Result<Requested<'_>, Stop> {
-        let (workspace, provider) = self.tenant.clone().resolve()?;
-        let client = Timeout::default().client()?;
+    fn request(&self, gateway: &Gateway, has_names: bool) -> Result<Requested<'_>, Stop> {
+        let (workspace, provider) = self.tenant.clone().resolve(gateway)?;
+        let pair = format!("workspace {workspace} to provider {provider}");
+        let client = Timeout::default().client(gateway)?;
         let kinds = if has_names {
             Vec::new()
         } else {
@@ -86,6 +103,7 @@ impl Connect {
         Ok(Requested {
             connection: connection.map_err(|error| unrequested(error, return_url))?,
             options: self,
+            pair,
             client,
             kinds,
             listener,
@@ -124,6 +142,8 @@ impl Connect {
 /// A requested connection, and everything that is needed to wait until it is active.
 struct Requested<'a> {
     options: &'a Connect,
+    /// The workspace and the provider, for people.
+    pair: String,
     client: NexusClient,
     /// The providers with the requested name.
     kinds: Vec<ProviderInfo>,
@@ -199,15 +219,15 @@ impl Requested<'_> {
     }
 
     fn wait_for(&self, awaited: &str, id: &str) -> Result<ConnectionStatus, Stop> {
-        let mut shown = None;
+        let mut progress = Progress::new(awaited, &self.pair, self.options.timeout);
+        let start = Instant::now();
         let mut options = WaitOptions::default()
             .interval(self.options.interval)
             .timeout(self.options.timeout)
             .on_poll(|status| {
                 ending::checkpoint();
-                if shown.as_ref() != Some(status) {
-                    say(&format!("waiting for {awaited}: {}", one_line(status)));
-                    shown = Some(status.clone());
+                if let Some(line) = progress.line(status, start.elapsed()) {
+                    say(&line);
                 }
                 ControlFlow::Continue(())
             });
@@ -241,6 +261,43 @@ impl Requested<'_> {
     }
 }
 
+/// The lines that say what is awaited and for how long still: one for each new status, and one every 30 s.
+struct Progress {
+    awaited: String,
+    timeout: Duration,
+    shown: Option<(ConnectionStatus, Duration)>,
+}
+
+impl Progress {
+    fn new(awaited: &str, pair: &str, timeout: Duration) -> Self {
+        Self {
+            awaited: format!("waiting for {awaited} to connect {pair}"),
+            timeout,
+            shown: None,
+        }
+    }
+
+    /// Returns the line to show after a poll. There is none if the wait ends with this poll.
+    fn line(&mut self, status: &ConnectionStatus, elapsed: Duration) -> Option<String> {
+        let left = self.timeout.saturating_sub(elapsed);
+        if left.is_zero() || *status == ConnectionStatus::Active {
+            return None;
+        }
+        let is_new = |(shown, at): &(ConnectionStatus, Duration)| {
+            shown != status || elapsed.saturating_sub(*at) >= REMINDER
+        };
+        if !self.shown.as_ref().is_none_or(is_new) {
+            return None;
+        }
+        self.shown = Some((status.clone(), elapsed));
+        let left = times::left(left);
+        Some(one_line(format!(
+            "{}: {status}, {left} left; press Ctrl-C to stop",
+            self.awaited
+        )))
+    }
+}
+
 /// Returns the providers with this name, ignoring the name's case. There can be one for each auth type. If the list
 /// cannot be fetched, returns no providers, because the request for a connection may still succeed. Fails only after a
 /// timeout.
@@ -269,4 +326,35 @@ fn unrequested(error: NexusError, return_url: &str) -> Stop {
     Stop::failed(format!(
         "{error} ({return_url:?}), or pass an allowed URL with --return-url"
     ))
+    .caused_by(&error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lines_of_a_wait_say_how_long_it_lasts() {
+        let pair = "workspace acme to provider github";
+        let mut progress = Progress::new("consent", pair, Duration::from_secs(150));
+        let start = "waiting for consent to connect workspace acme to provider github: ";
+        // (seconds since the start, status, end of the line)
+        for (elapsed, status, end) in [
+            (0.001, "pending", Some("pending, 2 minutes left")),
+            (1.5, "pending", None),
+            (29.9, "pending", None),
+            (30.1, "pending", Some("pending, 2 minutes left")),
+            (50.0, "attention", Some("attention, 100 seconds left")),
+            (60.2, "attention", None),
+            (80.0, "attention", Some("attention, 70 seconds left")),
+            (149.5, "pending", Some("pending, 1 second left")),
+            (149.6, "active", None),
+            (150.0, "attention", None),
+        ] {
+            let status = ConnectionStatus::from(status);
+            let line = progress.line(&status, Duration::from_secs_f64(elapsed));
+            let expected = end.map(|end| format!("{start}{end}; press Ctrl-C to stop"));
+            assert_eq!(line, expected, "{elapsed}");
+        }
+    }
 }

@@ -190,7 +190,8 @@ fn without_form(error: NexusError) -> Stop {
     match error.status_code() {
         Some(400 | 404) => Stop::failed(format!(
             "{error}; if the provider asks for consent, omit --field"
-        )),
+        ))
+        .caused_by(&error),
         _ => error.into(),
     }
 }

@@ -4,7 +4,7 @@ use std::env;
 
 use clap::Args;
 
-use crate::args::Timeout;
+use crate::args::{Gateway, Timeout};
 use crate::output;
 use crate::stop::Stop;
 
@@ -24,8 +24,13 @@ pub(crate) struct Env {
 }
 
 impl Env {
-    pub(crate) fn run(self) -> Result<(), Stop> {
-        let variables = VARIABLES.split(' ').map(|name| (name, value(name)));
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
+        let given = gateway.url().map(without_password);
+        let value_of = |name| match name {
+            URL if given.is_some() => given.clone(),
+            _ => value(name),
+        };
+        let variables = VARIABLES.split(' ').map(|name| (name, value_of(name)));
         let proxies = PROXIES.split(' ').map(|name| (name, value(name)));
         let shown = variables.chain(proxies.filter(|(_, value)| value.is_some()));
         if self.json {
@@ -35,7 +40,7 @@ impl Env {
             let shown = shown.map(|(name, value)| (name, value.unwrap_or_else(unset).into()));
             output::print_fields(shown.collect(), false)?;
         }
-        Timeout::default().client().map(drop)
+        Timeout::default().client(gateway).map(drop)
     }
 }
 

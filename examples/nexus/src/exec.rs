@@ -6,6 +6,7 @@ use std::process::Command;
 
 use clap::Args;
 
+use crate::args::Gateway;
 use crate::ending;
 use crate::single::Single;
 use crate::stop::Stop;
@@ -16,8 +17,9 @@ use crate::text::one_line;
 Example:
   nexus exec --provider github --env GH_TOKEN -- gh repo list
 
-The token is only in the environment of COMMAND. `nexus` neither prints it nor writes it to a file. A token that
-expires while COMMAND runs is not replaced. NEXUS_API_KEY is removed from the environment of COMMAND.")]
+The token is only in the environment of COMMAND. `nexus` neither prints it nor
+writes it to a file. A token that expires while COMMAND runs is not replaced.
+NEXUS_API_KEY is removed from the environment of COMMAND.")]
 pub(crate) struct Exec {
     #[command(flatten)]
     single: Single,
@@ -38,8 +40,8 @@ fn variable(name: &str) -> Result<String, String> {
 }
 
 impl Exec {
-    pub(crate) fn run(self) -> Result<(), Stop> {
-        let token = self.single.token()?;
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
+        let token = self.single.token(gateway)?;
         let mut words = self.command.into_iter();
         let program = words.next().unwrap_or_default();
         let mut command = Command::new(&program);

@@ -7,17 +7,28 @@ use std::time::Instant;
 use clap::Args;
 use nexus_sdk::http::{HeaderMap, StatusCode};
 use nexus_sdk::{
-    CachedToken, ErrorKind, FetchOptions, NexusClient, NexusClientOptions, Redirects, TokenCache,
+    CachedToken, ErrorKind, FetchOptions, Fetcher, NexusClient, Redirects, TokenCache,
 };
 
-use crate::args::{self, Tenant, Timeout};
+use crate::args::{self, Gateway, Tenant, Timeout};
 use crate::ending;
 use crate::new_file::NewFile;
 use crate::output::write_body;
 use crate::stop::Stop;
 use crate::streams;
+use crate::verbose::{self, Given};
 
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  nexus fetch -w acme -p github https://api.github.com/user
+  nexus fetch -w acme -p github /user/repos
+  echo '{\"name\": \"demo\"}' | nexus fetch --fail -d @- \\
+      -H 'Content-Type: application/json' /user/repos
+  nexus fetch --fail -o repos.json /user/repos
+  nexus fetch -v -X DELETE /repos/acme/demo
+
+The last three take the workspace and the provider from the environment.")]
 pub(crate) struct Fetch {
     /// An absolute URL, or a path such as /user/repos below the provider's base URL. The credential goes only to the
     /// URL's origin (scheme, host and port)
@@ -52,6 +63,10 @@ pub(crate) struct Fetch {
     /// Exit with 3, 4 or 5 if the status is 3xx, 4xx or 5xx
     #[arg(short, long)]
     fail: bool,
+    /// Print the request and the response to stderr, without their bodies and without the credential. Of a chain of
+    /// redirects, only the first request and the last response are shown
+    #[arg(short, long)]
+    verbose: bool,
     /// Do not follow redirects
     #[arg(long)]
     no_redirect: bool,
@@ -63,11 +78,11 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    pub(crate) fn run(self) -> Result<(), Stop> {
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
         let path = self.output.as_deref();
         let path = path.filter(|path| *path != Path::new("-"));
         let mut file = path.map(NewFile::at);
-        let (status, headers, body) = self.send(file.as_mut())?;
+        let (status, headers, body) = self.send(gateway, file.as_mut())?;
         if file.is_some() {
             check(status)?;
         }
@@ -86,24 +101,51 @@ impl Fetch {
 
     /// Sends the request. Writes the body to the file, if there is one. With `--include`, the head comes before the body, so
     /// the body is returned.
-    fn send(&self, file: Option<&mut NewFile>) -> Result<(u16, HeaderMap, Vec<u8>), Stop> {
-        let (workspace, provider) = self.tenant.clone().resolve()?;
-        let options = self.options()?;
-        let settings =
-            NexusClientOptions::from_env()?.allow_insecure_http(self.allow_insecure_http);
+    fn send(
+        &self,
+        gateway: &Gateway,
+        file: Option<&mut NewFile>,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), Stop> {
+        let (workspace, provider) = self.tenant.clone().resolve(gateway)?;
+        let headers = headers(&self.headers)?;
+        let data = self.data()?;
+        let settings = gateway
+            .options()?
+            .allow_insecure_http(self.allow_insecure_http);
         let client = self.timeout.client_with(settings)?;
         let (cache, start) = (TokenCache::new(), Instant::now());
         // The token is resolved first, so that a signal during that call keeps the request from being sent.
         let token = client.get_cached_token(&cache, &workspace, &provider)?;
         let mut fetcher = client.fetcher(&cache, &workspace, &provider);
+        let mut url = self.url.clone();
         if let Some(base) = self.base(&client, &provider, &token)? {
+            url = joined(&base, &url);
             fetcher = fetcher.base_url(base)?;
         }
         ending::checkpoint();
+        if self.verbose {
+            let length = data.as_ref().map(Vec::len);
+            verbose::say_request(self.method(), &url, &headers, length, &token);
+        }
+        let options = self.options(headers, data);
         let options = options.timeout(self.timeout.left(start));
-        let Some(file) = file.filter(|_| !self.include) else {
-            return Ok(fetcher.fetch(&self.url, options)?);
+        let response = match file.filter(|_| !self.include) {
+            Some(file) => self.download(&fetcher, options, file)?,
+            None => fetcher.fetch(&self.url, options)?,
         };
+        if self.verbose {
+            verbose::say_response(&named(response.0), &response.1, &token);
+        }
+        Ok(response)
+    }
+
+    /// Writes the body to the file. Returns an empty body.
+    fn download(
+        &self,
+        fetcher: &Fetcher,
+        options: FetchOptions,
+        file: &mut NewFile,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), Stop> {
         match fetcher.download(&self.url, options, file) {
             Ok((status, headers)) => Ok((status, headers, Vec::new())),
             Err(error) => {
@@ -116,18 +158,27 @@ impl Fetch {
         }
     }
 
-    fn options(&self) -> Result<FetchOptions, Stop> {
-        let default_method = if self.data.is_some() { "POST" } else { "GET" };
+    fn method(&self) -> &str {
+        let default = if self.data.is_some() { "POST" } else { "GET" };
+        self.method.as_deref().unwrap_or(default)
+    }
+
+    fn data(&self) -> Result<Option<Vec<u8>>, Stop> {
+        self.data.as_deref().map(args::read).transpose()
+    }
+
+    fn options(&self, headers: Vec<Given>, data: Option<Vec<u8>>) -> FetchOptions {
+        let headers = headers.into_iter().map(|it| (it.name, it.value));
         let mut options = FetchOptions::default()
-            .method(self.method.as_deref().unwrap_or(default_method))
-            .headers(headers(&self.headers)?);
+            .method(self.method())
+            .headers(headers);
         if self.no_redirect {
             options = options.redirects(Redirects::Manual);
         }
-        if let Some(data) = &self.data {
-            options = options.data(args::read(data)?);
+        if let Some(data) = data {
+            options = options.data(data);
         }
-        Ok(options)
+        options
     }
 
     /// Returns the URL that a path is appended to. An absolute URL needs no base.
@@ -157,30 +208,45 @@ impl Fetch {
     }
 }
 
+/// Returns the URL that the SDK makes of a base URL and a path.
+fn joined(base: &str, url: &str) -> String {
+    if url.contains("://") {
+        return url.to_owned();
+    }
+    let (base, path) = (base.trim_end_matches('/'), url.trim_start_matches('/'));
+    format!("{base}/{path}")
+}
+
 /// Returns the headers from the arguments and from the files that the arguments name. A file keeps secrets out of the
 /// command line, which other users can read.
-fn headers(arguments: &[String]) -> Result<Vec<(String, String)>, Stop> {
-    let mut lines = Vec::new();
+fn headers(arguments: &[String]) -> Result<Vec<Given>, Stop> {
+    let mut headers = Vec::new();
     for argument in arguments {
         if argument.starts_with('@') {
             let given = args::read(argument)?;
             let given = streams::lines(&given);
             let given = given.map_err(|error| Stop::file("read", argument, &error))?;
-            lines.extend(given.into_iter().filter(|line| !line.is_empty()));
+            for line in given.iter().filter(|line| !line.is_empty()) {
+                headers.push(header(headers.len(), line, true)?);
+            }
         } else {
-            lines.push(argument.clone());
+            headers.push(header(headers.len(), argument, false)?);
         }
     }
-    lines.iter().enumerate().map(header).collect()
+    Ok(headers)
 }
 
 /// Splits a header into its name and value. Errors omit the text, because it may be part of a secret.
-fn header((index, text): (usize, &String)) -> Result<(String, String), Stop> {
+fn header(index: usize, text: &str, is_from_file: bool) -> Result<Given, Stop> {
     let number = index.saturating_add(1);
     let (name, value) = text
         .split_once(':')
         .ok_or_else(|| Stop::usage(format!("header {number}: write it as 'Name: value'")))?;
-    Ok((name.to_owned(), value.trim().to_owned()))
+    Ok(Given {
+        name: name.to_owned(),
+        value: value.trim().to_owned(),
+        is_from_file,
+    })
 }
 
 /// Returns the status line and headers in the format of HTTP/1.1, the only version that the SDK uses.

@@ -13,6 +13,7 @@ use crate::args;
 use crate::output;
 use crate::stop::Stop;
 use crate::text::say;
+use crate::times;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -24,7 +25,7 @@ The same address serves a sample API, which accepts the credentials of the conne
   POST  /tools/execute  the result of a tool; the body is {\"name\": .., \"arguments\": {..}}
 
 These paths may have a prefix, as in /v3/user. The sample API responds to all other paths with 404.")]
-pub(crate) struct Gateway {
+pub(crate) struct DevelopmentGateway {
     /// Connections that exist from the start. The providers github, weather and registry are built in. Any other name
     /// adds a provider, which uses OAuth 2 unless STRATEGY is header, basic_auth or aws_sigv4. A built-in name with
     /// STRATEGY replaces that provider
@@ -37,7 +38,7 @@ pub(crate) struct Gateway {
     #[arg(long, value_name = "KEY|@FILE")]
     api_key: Option<String>,
     /// The lifetime of tokens [default: 3600]
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = args::seconds)]
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = times::duration)]
     token_lifetime: Option<Duration>,
     /// Print one line of JSON
     #[arg(long)]
@@ -52,7 +53,7 @@ struct Pair {
     provider: Option<Provider>,
 }
 
-impl Gateway {
+impl DevelopmentGateway {
     pub(crate) fn run(self) -> Result<(), Stop> {
         let gateway = self.start()?;
         let url = gateway.url();

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, Read as _};
 use clap::Args;
 use nexus_sdk::CachedToken;
 
+use crate::args::Gateway;
 use crate::output;
 use crate::single::Single;
 use crate::stop::Stop;
@@ -18,10 +19,10 @@ const MAX_INPUT: u64 = 64 * 1024;
 In ~/.gitconfig:
   [credential \"https://github.com\"]
       helper =
-      helper = !nexus git-credential --host github.com --workspace acme --provider github
+      helper = !nexus git-credential --host github.com -w acme -p github
 
-The empty helper removes the helpers that git has read before, such as the system's, which might store the
-token.")]
+The empty helper removes the helpers that git has read before, such as the
+system's, which might store the token.")]
 pub(crate) struct GitCredential {
     /// A host that may get the token, with a port if git's URL has one; may be repeated
     #[arg(long, required = true, value_name = "HOST", value_parser = host)]
@@ -47,7 +48,7 @@ fn host(text: &str) -> Result<String, String> {
 }
 
 impl GitCredential {
-    pub(crate) fn run(self) -> Result<(), Stop> {
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
         if self.operation != "get" {
             return Ok(());
         }
@@ -67,7 +68,7 @@ impl GitCredential {
             // Without a response, git goes on to its next helper or its prompt.
             _ => return Ok(()),
         }
-        let token = self.single.token()?;
+        let token = self.single.token(gateway)?;
         output::print(response(&self.username, &token)?)
     }
 }

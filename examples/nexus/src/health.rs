@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::args::Timeout;
+use crate::args::{Gateway, Timeout};
 use crate::output;
 use crate::stop::Stop;
 
@@ -16,8 +16,8 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    pub(crate) fn run(self) -> Result<(), Stop> {
-        let health = self.timeout.client()?.health()?;
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
+        let health = self.timeout.client(gateway)?.health()?;
         let fields = vec![
             ("status", health.status.as_str().into()),
             ("version", health.version.into()),

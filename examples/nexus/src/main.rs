@@ -21,6 +21,7 @@ mod fetch;
 mod gateway;
 mod git_credential;
 mod health;
+mod man;
 mod new_file;
 mod output;
 mod providers;
@@ -37,35 +38,46 @@ mod text;
 mod times;
 mod token;
 mod usage;
+mod verbose;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use args::Gateway;
 use stop::Stop;
 
 const AFTER: &str = "\
 Environment:
-  NEXUS_GATEWAY_URL       the gateway's address, such as https://nexus.example.com
-  NEXUS_API_KEY           the gateway's API key, if it requires one
-  WORKSPACE_ID, PROVIDER  the defaults of --workspace and --provider; revoke ignores them
-  NEXUS_LOG               the log level on stderr: off, warn (default), info or debug
-  NEXUS_LOCK_DIR          the directory of the lock files; if set but empty, there is no lock
+  NEXUS_GATEWAY_URL  the gateway's address, such as https://nexus.example.com
+  NEXUS_API_KEY      the gateway's API key, if it requires one
+  WORKSPACE_ID       the default of --workspace; revoke ignores it
+  PROVIDER           the default of --provider
+  NEXUS_LOG          what to log on stderr: off, warn (default), info or debug
+  NEXUS_LOCK_DIR     the directory of the lock files; if empty, there is no lock
 
 Exit codes:
-  0  success; with status, the connection has a usable token
-  1  a failure without an exit code of its own; with health, the gateway is not healthy
-  2  wrong usage or configuration
-  3, 4, 5  with fetch --fail, the API's status was 3xx, 4xx or 5xx
-  6  there is no usable connection, so the user has to connect
-  7  a timeout; a refused consent usually ends in a timeout too, because gateways do not report it
-  126, 127  exec could not run its command, or did not find it
-  once its command runs, exec ends with the command's exit code";
+  0         success; with status, the connection has a usable token
+  1         a failure without an exit code of its own; with health, the gateway
+            is not healthy
+  2         wrong usage or configuration
+  3, 4, 5   with fetch --fail, the API's status was 3xx, 4xx or 5xx
+  6         there is no usable connection, so the user has to connect
+  7         a timeout; a refused consent usually ends in a timeout too, because
+            gateways do not report it
+  126, 127  exec could not run its command, or did not find it; once its command
+            runs, exec ends with the command's exit code";
+
+/// The widest lines of the help. Longer lines are hard to read.
+const WIDTH: usize = 100;
 
 /// Connect users through a Nexus Gateway, and send requests with their credentials
 #[derive(Parser)]
-#[command(name = "nexus", version, after_help = AFTER, arg_required_else_help = false)]
+#[command(name = "nexus", version, after_help = AFTER, arg_required_else_help = false, max_term_width = WIDTH)]
 struct Cli {
+    #[command(flatten)]
+    gateway: Gateway,
     #[command(subcommand)]
     command: Command,
 }
@@ -97,39 +109,57 @@ enum Command {
     /// Print the configuration with secrets hidden, and check it
     Env(env::Env),
     /// Run a development gateway with a sample API until Ctrl-C
-    Gateway(gateway::Gateway),
+    Gateway(gateway::DevelopmentGateway),
     /// Print a script that makes a shell complete commands and options
     Completions(completions::Completions),
+    /// Print a manual page, or write all of them into a directory
+    Man(man::Man),
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::try_parse() {
-        Ok(cli) => run(cli.command),
+    let mut as_json = false;
+    let outcome = match Cli::command().try_get_matches() {
+        Ok(matches) => {
+            as_json = output::wants_json(&matches);
+            Cli::from_arg_matches(&matches).map(run)
+        }
+        Err(error) => Err(error),
+    };
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
         Err(error) if !error.use_stderr() => output::print(error.to_string()),
-        Err(error) => Err(usage::stop(&error, &Cli::command())),
+        // `nexus` alone prints its help, as git and gh do.
+        Err(error) if error.kind() == ErrorKind::MissingSubcommand => {
+            output::print(Cli::command().render_help().to_string())
+        }
+        Err(error) => {
+            as_json = usage::wants_json(&Cli::command());
+            Err(usage::stop(&error, &Cli::command()))
+        }
     };
     ending::checkpoint();
     // Reports the problem before the wait for calls that are still under way.
-    let code = outcome.map_or_else(Stop::report, |()| ExitCode::SUCCESS);
+    let code = outcome.map_or_else(|stop| stop.report(as_json), |()| ExitCode::SUCCESS);
     ending::finish();
     code
 }
 
-fn run(command: Command) -> Result<(), Stop> {
+fn run(Cli { gateway, command }: Cli) -> Result<(), Stop> {
     match command {
-        Command::Connect(it) => it.run(),
-        Command::Status(it) => it.run(),
-        Command::Token(it) => it.run(),
-        Command::Refresh(it) => it.run(),
-        Command::Revoke(it) => it.run(),
-        Command::Providers(it) => it.run(),
-        Command::Health(it) => it.run(),
-        Command::Fetch(it) => it.run(),
-        Command::Exec(it) => it.run(),
-        Command::GitCredential(it) => it.run(),
-        Command::AwsCredentials(it) => it.run(),
-        Command::Env(it) => it.run(),
+        Command::Connect(it) => it.run(&gateway),
+        Command::Status(it) => it.run(&gateway),
+        Command::Token(it) => it.run(&gateway),
+        Command::Refresh(it) => it.run(&gateway),
+        Command::Revoke(it) => it.run(&gateway),
+        Command::Providers(it) => it.run(&gateway),
+        Command::Health(it) => it.run(&gateway),
+        Command::Fetch(it) => it.run(&gateway),
+        Command::Exec(it) => it.run(&gateway),
+        Command::GitCredential(it) => it.run(&gateway),
+        Command::AwsCredentials(it) => it.run(&gateway),
+        Command::Env(it) => it.run(&gateway),
         Command::Gateway(it) => it.run(),
         Command::Completions(it) => it.run(Cli::command()),
+        Command::Man(it) => it.run(Cli::command()),
     }
 }

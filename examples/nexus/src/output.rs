@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
+use clap::ArgMatches;
 use nexus_sdk::serde_json::Value;
 
 use crate::ending;
@@ -12,6 +13,13 @@ use crate::text::{escaped, one_line};
 
 /// Names and values of a result, in the order in which they are printed as text. Missing values are not printed.
 pub(crate) type Fields = Vec<(&'static str, Value)>;
+
+/// Returns whether the command has the option `--json`, and the user gave it.
+pub(crate) fn wants_json(matches: &ArgMatches) -> bool {
+    let of_command =
+        |(_, matches): (&str, &ArgMatches)| matches.try_get_one("json").ok().flatten().copied();
+    matches.subcommand().and_then(of_command).unwrap_or(false)
+}
 
 pub(crate) fn print_fields(mut fields: Fields, json: bool) -> Result<(), Stop> {
     fields.retain(|(_, value)| !value.is_null());

@@ -4,7 +4,7 @@ use clap::Args;
 use nexus_sdk::ProviderInfo;
 use nexus_sdk::serde_json::{Value as Json, json};
 
-use crate::args::Timeout;
+use crate::args::{Gateway, Timeout};
 use crate::output;
 use crate::stop::Stop;
 use crate::text::one_line;
@@ -19,8 +19,8 @@ pub(crate) struct Providers {
 }
 
 impl Providers {
-    pub(crate) fn run(self) -> Result<(), Stop> {
-        let providers = self.timeout.client()?.providers()?.all;
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
+        let providers = self.timeout.client(gateway)?.providers()?.all;
         if self.json {
             let all: Json = providers.iter().map(as_json).collect();
             return output::print_json(&json!({ "providers": all }));

@@ -3,7 +3,7 @@
 use clap::Args;
 use nexus_sdk::{NexusClient, NexusError};
 
-use crate::args::{self, Timeout};
+use crate::args::{self, Gateway, Timeout};
 use crate::ending;
 use crate::report::{Format, Report};
 use crate::stop::{self, Stop};
@@ -20,8 +20,8 @@ pub(crate) struct Refresh {
 }
 
 impl Refresh {
-    pub(crate) fn run(self) -> Result<(), Stop> {
-        let client = self.timeout.client()?;
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
+        let client = self.timeout.client(gateway)?;
         let id = self.connection;
         let token = client.refresh_connection(&id);
         let token = token.map_err(|error| unrefreshed(&client, &id, error))?;
@@ -41,6 +41,7 @@ fn unrefreshed(client: &NexusClient, id: &str, error: NexusError) -> Stop {
         Ok(_) => Stop::failed(format!(
             "{}; the connection still has a usable token",
             stop::problem(&error)
-        )),
+        ))
+        .caused_by(&error),
     }
 }

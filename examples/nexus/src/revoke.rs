@@ -1,13 +1,16 @@
 //! `nexus revoke`: revokes a connection.
 
+use std::io::{self, IsTerminal as _};
+
 use clap::Args;
 use nexus_sdk::serde_json::Value as Json;
 use nexus_sdk::{NexusError, RevokeOptions, RevokeResult};
 
-use crate::args::{self, Timeout};
+use crate::args::{self, Gateway, Timeout};
 use crate::output::{self, Fields};
 use crate::stop::{self, Stop};
-use crate::times;
+use crate::text::one_line;
+use crate::{terminal, times};
 
 #[derive(Args)]
 pub(crate) struct Revoke {
@@ -20,6 +23,9 @@ pub(crate) struct Revoke {
     /// The reason, which the gateway stores
     #[arg(long, allow_hyphen_values = true)]
     reason: Option<String>,
+    /// Revoke without asking. Needed if stdin or stderr is not a terminal
+    #[arg(short, long)]
+    yes: bool,
     #[command(flatten)]
     timeout: Timeout,
     /// Print one line of JSON
@@ -28,7 +34,10 @@ pub(crate) struct Revoke {
 }
 
 impl Revoke {
-    pub(crate) fn run(self) -> Result<(), Stop> {
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
+        if !self.yes {
+            confirm(&self.connection)?;
+        }
         let mut options = RevokeOptions::default();
         if let Some(workspace) = self.workspace {
             options = options.workspace_id(workspace);
@@ -36,10 +45,25 @@ impl Revoke {
         if let Some(reason) = self.reason {
             options = options.reason(reason);
         }
-        let client = self.timeout.client()?;
+        let client = self.timeout.client(gateway)?;
         let revoked = client.revoke_connection(&self.connection, options);
         let revoked = revoked.map_err(unrevoked)?;
         output::print_fields(fields(self.connection, revoked, self.json), self.json)
+    }
+}
+
+/// Asks at the terminal. Where nobody can be asked, fails, so that a script says with `--yes` that it means it.
+fn confirm(id: &str) -> Result<(), Stop> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        let problem = "`nexus revoke` asks first, and there is no terminal; give --yes";
+        return Err(Stop::usage(problem));
+    }
+    let id = one_line(id);
+    let question = format!("revoke connection {id}? The user will have to connect again. [y/N] ");
+    let answer = terminal::ask(&question).unwrap_or_default();
+    match &*answer.trim().to_lowercase() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Stop::failed("nothing was revoked")),
     }
 }
 
@@ -70,10 +94,10 @@ fn unrevoked(error: NexusError) -> Stop {
         ("connection_not_found" | "invalid_connection_id", _) => {
             let problem = stop::problem(&error);
             let advice = "check the connection id, and --workspace if given";
-            return Stop::failed(format!("{problem}; {advice}"));
+            return Stop::failed(format!("{problem}; {advice}")).caused_by(&error);
         }
         (_, Some(404 | 405)) => "; the gateway may be older than 0.4 and unable to revoke",
         _ => return error.into(),
     };
-    Stop::failed(format!("{error}{advice}"))
+    Stop::failed(format!("{error}{advice}")).caused_by(&error)
 }

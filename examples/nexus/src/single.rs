@@ -5,7 +5,7 @@ use std::sync::Arc;
 use clap::Args;
 use nexus_sdk::{CachedToken, NexusError, TokenCache};
 
-use crate::args::{Tenant, Timeout};
+use crate::args::{Gateway, Tenant, Timeout};
 use crate::ending;
 use crate::stop::{self, Stop};
 
@@ -23,9 +23,9 @@ impl Single {
     /// # Errors
     ///
     /// The errors of a resolve, and an error that says why the credential is not a single token.
-    pub(crate) fn token(self) -> Result<Arc<CachedToken>, Stop> {
-        let (workspace, provider) = self.tenant.resolve()?;
-        let client = self.timeout.client()?;
+    pub(crate) fn token(self, gateway: &Gateway) -> Result<Arc<CachedToken>, Stop> {
+        let (workspace, provider) = self.tenant.resolve(gateway)?;
+        let client = self.timeout.client(gateway)?;
         let cache = TokenCache::new();
         let token = client.get_cached_token(&cache, &workspace, &provider);
         ending::checkpoint();

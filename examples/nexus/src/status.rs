@@ -3,7 +3,7 @@
 use clap::Args;
 use nexus_sdk::{ConnectionStatus, NexusClient};
 
-use crate::args::{self, Tenant, Timeout};
+use crate::args::{self, Gateway, Tenant, Timeout};
 use crate::stop::Stop;
 use crate::text::one_line;
 use crate::{ending, output};
@@ -25,13 +25,13 @@ pub(crate) struct Status {
 }
 
 impl Status {
-    pub(crate) fn run(self) -> Result<(), Stop> {
+    pub(crate) fn run(self, gateway: &Gateway) -> Result<(), Stop> {
         let (mut fields, (status, stop)) = if let Some(id) = self.connection {
-            let found = by_id(&self.timeout.client()?, &id)?;
+            let found = by_id(&self.timeout.client(gateway)?, &id)?;
             (vec![("connection_id", id.into())], found)
         } else {
-            let (workspace, provider) = self.tenant.resolve()?;
-            let found = by_tenant(&self.timeout.client()?, &workspace, &provider)?;
+            let (workspace, provider) = self.tenant.resolve(gateway)?;
+            let found = by_tenant(&self.timeout.client(gateway)?, &workspace, &provider)?;
             (
                 vec![
                     ("workspace", workspace.into()),
@@ -40,7 +40,9 @@ impl Status {
                 found,
             )
         };
-        let Stop { code, line: reason } = stop;
+        let Stop {
+            code, line: reason, ..
+        } = stop;
         if self.json {
             fields.push(("status", status.as_str().into()));
             if !reason.is_empty() {

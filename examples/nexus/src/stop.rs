@@ -4,9 +4,10 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use nexus_sdk::serde_json::json;
 use nexus_sdk::{ErrorKind, NexusError};
 
-use crate::text::{one_line, say};
+use crate::text::{escaped, one_line, say};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -15,14 +16,31 @@ const TIMED_OUT: u8 = 7;
 
 pub(crate) struct Stop {
     pub(crate) code: u8,
+    /// A word for programs: the code of the SDK's error, or a word for the exit code.
+    word: String,
     /// The line for stderr. It is empty if stdout already has the reason.
     pub(crate) line: String,
 }
 
 impl Stop {
     pub(crate) fn new(code: u8, line: impl Into<String>) -> Self {
-        let line = line.into();
-        Self { code, line }
+        let word = match code {
+            USAGE => "usage",
+            CONNECT => "not_connected",
+            TIMED_OUT => "timeout",
+            _ => "failed",
+        };
+        Self {
+            code,
+            word: word.to_owned(),
+            line: line.into(),
+        }
+    }
+
+    /// Keeps the code of the SDK's error that caused this one.
+    pub(crate) fn caused_by(mut self, error: &NexusError) -> Self {
+        error.code().clone_into(&mut self.word);
+        self
     }
 
     pub(crate) fn failed(line: impl Into<String>) -> Self {
@@ -44,10 +62,14 @@ impl Stop {
         Self::failed(format!("cannot {doing} {path}: {error}"))
     }
 
-    /// Prints the line to stderr and returns the exit code.
-    pub(crate) fn report(self) -> ExitCode {
-        if !self.line.is_empty() {
-            say(&format!("nexus: {}", one_line(&self.line)));
+    /// Prints the line to stderr, as text or as JSON, and returns the exit code.
+    pub(crate) fn report(self, as_json: bool) -> ExitCode {
+        let line = one_line(&self.line);
+        if as_json && !line.is_empty() {
+            let error = json!({"error": self.word, "message": line, "exit_code": self.code});
+            say(&escaped(&error.to_string()));
+        } else if !line.is_empty() {
+            say(&format!("nexus: {line}"));
         }
         ExitCode::from(self.code)
     }
@@ -61,7 +83,7 @@ impl From<NexusError> for Stop {
             _ if is_unconnected(&error) => CONNECT,
             _ => FAILED,
         };
-        Self::new(code, format!("{error}{}", advice(&error)))
+        Self::new(code, format!("{error}{}", advice(&error))).caused_by(&error)
     }
 }
 

@@ -8,6 +8,49 @@ use nexus_sdk::serde_json::Value as Json;
 /// The end of the year 9999.
 const LAST_SECOND: u64 = 253_402_300_799;
 
+/// Reads a duration: a number of seconds, or numbers with units, such as `90s`, `5m` and `1h30m`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let given = match text.parse() {
+        Ok(seconds) => seconds,
+        Err(_) => with_units(text).unwrap_or(f64::NAN),
+    };
+    let seconds = Duration::try_from_secs_f64(given);
+    let seconds =
+        seconds.map_err(|_| "give a number of seconds, 0 or more, or a time such as 90s or 5m")?;
+    // A positive number that rounds to 0 must not mean the default.
+    let least = Duration::from_nanos((given > 0.0).into());
+    Ok(seconds.max(least))
+}
+
+/// Adds up numbers that have units. Returns `None` if the text is anything else.
+fn with_units(text: &str) -> Option<f64> {
+    let (mut sum, mut rest) = (0.0, text);
+    while !rest.is_empty() {
+        let unit = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(unit);
+        let next = after.find(|c: char| c.is_ascii_digit());
+        let (unit, after) = after.split_at(next.unwrap_or(after.len()));
+        let number: f64 = number.parse().ok()?;
+        let seconds = match unit {
+            "ms" => 0.001,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            "d" => 86_400.0,
+            _ => return None,
+        };
+        sum += number * seconds;
+        rest = after;
+    }
+    (!text.is_empty()).then_some(sum)
+}
+
+/// Formats the time that is left, with a started second as a whole one.
+pub(crate) fn left(duration: Duration) -> String {
+    let started = Duration::from_nanos(999_999_999);
+    rough(duration.saturating_add(started))
+}
+
 /// Formats a time for people, such as `2026-11-22T14:03:10Z, in 14 minutes`.
 pub(crate) fn shown(moment: SystemTime, now: SystemTime) -> String {
     match date(moment) {

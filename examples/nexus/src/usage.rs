@@ -8,10 +8,21 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use crate::stop::Stop;
 
 pub(crate) fn stop(error: &clap::Error, cli: &Command) -> Stop {
-    match error.kind() {
-        ErrorKind::MissingSubcommand => Stop::usage("no command given; see `nexus --help`"),
-        _ => Stop::usage(wrong_arguments(error, cli)),
-    }
+    Stop::usage(wrong_arguments(error, cli))
+}
+
+/// Returns the command that the user typed, if there is one of this name.
+fn command(cli: &Command) -> Option<&Command> {
+    env::args_os()
+        .skip(1)
+        .find_map(|word| cli.find_subcommand(word))
+}
+
+/// Returns whether the user typed `--json` for a command that has this option. clap says nothing about arguments of which
+/// some are wrong.
+pub(crate) fn wants_json(cli: &Command) -> bool {
+    let has_option = |command: &Command| command.get_arguments().any(|it| it.get_id() == "json");
+    command(cli).is_some_and(has_option) && env::args_os().any(|word| word == "--json")
 }
 
 /// Returns the problem and the tips from clap's error on one line, and names the command whose help lists the
@@ -27,8 +38,7 @@ fn wrong_arguments(error: &clap::Error, cli: &Command) -> String {
     let problem = problem.trim_start_matches("error: ").to_owned();
     let problems = [vec![problem], tips].concat().join("; ");
     // For an invalid value, clap's error does not name the command.
-    let first = env::args_os().nth(1).unwrap_or_default();
-    match cli.find_subcommand(first) {
+    match command(cli) {
         Some(command) => format!("{problems}; see `nexus {} --help`", command.get_name()),
         None => format!("{problems}; see `nexus --help`"),
     }

@@ -1,5 +1,7 @@
 //! The results and errors of commands.
 
+use std::time::{Duration, Instant};
+
 use nexus_sdk::serde_json::{Value, json};
 use nexus_sdk::testing::Fault;
 
@@ -69,7 +71,7 @@ fn json_is_one_line_with_these_fields() {
         ),
         ("providers", &["providers"]),
         (
-            "revoke {github}",
+            "revoke --yes {github}",
             &["connection_id", "status", "revoked_at"],
         ),
     ];
@@ -85,7 +87,6 @@ fn json_is_one_line_with_these_fields() {
 fn errors_are_one_line_and_have_their_exit_code() {
     let bench = Bench::new("errors");
     let cases: &[(&str, i32, &str)] = &[
-        ("", 2, "no command given; see `nexus --help`"),
         ("revok", 2, "a similar subcommand exists: 'revoke'"),
         (
             "fly",
@@ -134,17 +135,18 @@ fn errors_are_one_line_and_have_their_exit_code() {
         (
             "connect --timeout=abc",
             2,
-            "give a number of seconds, 0 or more; see `nexus connect --help`",
+            "give a number of seconds, 0 or more, or a time such as 90s or 5m; see `nexus connect --help`",
         ),
         ("connect --no-wait --return-url ''", 2, "return_url"),
         ("revoke", 2, "<CONNECTION>"),
-        ("revoke nobody", 1, "check the connection id"),
+        ("revoke --yes nobody", 1, "check the connection id"),
         (
-            "revoke {github} -w other",
+            "revoke --yes {github} -w other",
             1,
             "connection_not_found: Connection not found; check the connection id, and --workspace if given\n",
         ),
-        ("revoke {github} -w ''", 2, "workspace_id"),
+        ("revoke -y {github} -w ''", 2, "workspace_id"),
+        ("revoke {github}", 2, "no terminal; give --yes"),
         ("revoke a b", 2, "unexpected argument"),
         ("providers --show", 2, "--show"),
         ("gateway acme", 2, "[=STRATEGY]]...': write it"),
@@ -152,6 +154,126 @@ fn errors_are_one_line_and_have_their_exit_code() {
         ("gateway a:b=saml", 2, "aws_sigv4"),
     ];
     bench.assert_errors(cases);
+}
+
+/// A program that reads `--json` reads errors too.
+#[test]
+fn with_json_an_error_is_json() {
+    let bench = Bench::new("json-errors");
+    let cases: &[(&str, i32, &str, &str)] = &[
+        (
+            "token --json -w nobody",
+            6,
+            "connection_not_found",
+            "run `nexus connect`",
+        ),
+        ("providers --json --timeout 1e-9", 7, "timeout", "timed out"),
+        ("revoke --json {github}", 2, "usage", "give --yes"),
+        (
+            "revoke --json --yes nobody",
+            1,
+            "invalid_connection_id",
+            "check the connection id",
+        ),
+        (
+            "status --json -w nobody",
+            6,
+            "not_connected",
+            "no active connection",
+        ),
+        (
+            "connect --json -p nobody",
+            1,
+            "provider_not_found",
+            "give another --provider",
+        ),
+        ("token --json -w ''", 2, "usage", "no workspace"),
+        ("token --json a b", 2, "usage", "see `nexus token --help`"),
+        (
+            "--gateway {url} token --json --show=x",
+            2,
+            "usage",
+            "see `nexus token --help`",
+        ),
+        (
+            "health --json --gateway http://127.0.0.1:1",
+            1,
+            "request_failed",
+            "connection refused",
+        ),
+    ];
+    for (args, code, word, part) in cases {
+        let ran = bench.run(args);
+        let error = ran.json_error(*code, args);
+        assert_eq!((ran.err.lines().count(), &*ran.out), (1, ""), "{args}");
+        assert_eq!(error["error"], *word, "{args}: {error}");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(part), "{args}: {error}");
+    }
+    // These have no such option: it belongs to the command that they run, or it is data.
+    for args in [
+        "exec -p nobody -- echo --json",
+        "fetch -d --json http://127.0.0.1:1/ -p nobody",
+    ] {
+        bench.run(args).assert_error(6, "run `nexus connect`", args);
+    }
+}
+
+#[test]
+fn the_option_names_the_gateway_before_the_environment_does() {
+    let bench = Bench::new("option");
+    for args in [
+        "--gateway {url} token",
+        "token --gateway={url}",
+        "providers --gateway ' {url} '",
+        "status {github} --gateway {url}/",
+        "fetch --gateway {url} {url}/user",
+        "connect --no-wait --gateway {url}",
+    ] {
+        for environment in ["http://127.0.0.1:1", ""] {
+            let ran = bench.run_in(args, "NEXUS_GATEWAY_URL", environment);
+            assert_eq!(ran.code, 0, "{args}: {}", ran.err);
+        }
+    }
+    let shown = bench.run("env --gateway http://me:hunter2@a.example --json");
+    assert!(shown.out.contains("(hidden)@a.example"), "{}", shown.out);
+    let env = bench.run("env --gateway {url}");
+    assert_eq!((env.code, env.err.as_str()), (0, ""));
+    bench.assert_errors(&[
+        ("token --gateway ''", 2, "it is blank"),
+        ("token --gateway nowhere", 2, "has no scheme"),
+        (
+            "--gateway {url} tokn",
+            2,
+            "a similar subcommand exists: 'token'",
+        ),
+        ("--gateway {url} refresh", 2, "see `nexus refresh --help`"),
+    ]);
+    let ran = bench.run_in("token --gateway {url}", "NEXUS_API_KEY", "wrong");
+    ran.assert_error(1, "(set NEXUS_API_KEY)", "the key of the environment");
+}
+
+#[test]
+fn a_time_has_a_unit_or_is_in_seconds() {
+    let bench = Bench::new("times");
+    for time in ["0.3", "300ms", "0.3s", "0.005m", "0s300ms", "3e-1"] {
+        let delay = Fault::Delay(Duration::from_secs(5));
+        bench.gateway.fail_next_at("/v1/providers", 1, delay);
+        let start = Instant::now();
+        let ran = bench.run(&format!("providers --timeout {time}"));
+        ran.assert_error(7, "timed out", time);
+        assert!(start.elapsed() >= Duration::from_millis(300), "{time}");
+    }
+    for time in ["5m", "1h30m", "90s", "2d", "1.5h", "30", "0", "0s"] {
+        let ran = bench.run(&format!("providers --timeout {time}"));
+        assert_eq!(ran.code, 0, "{time}: {}", ran.err);
+    }
+    for time in [
+        "m", "5 m", "5x", "5ms5", "s5", "5M", "", "1.2.3s", "inf", "NaN", "1e3s",
+    ] {
+        let ran = bench.run(&format!("providers --timeout '{time}'"));
+        ran.assert_error(2, "or a time such as 90s or 5m", time);
+    }
 }
 
 #[test]
@@ -184,7 +306,10 @@ fn env_shows_variables_without_their_secrets() {
 fn all_missing_settings_are_named_at_once() {
     let bench = Bench::new("missing");
     let settings = [
-        ("NEXUS_GATEWAY_URL", "no gateway: set NEXUS_GATEWAY_URL"),
+        (
+            "NEXUS_GATEWAY_URL",
+            "no gateway: give --gateway or set NEXUS_GATEWAY_URL",
+        ),
         (
             "WORKSPACE_ID",
             "no workspace: give --workspace or set WORKSPACE_ID",
@@ -357,7 +482,7 @@ fn nothing_secret_is_printed_without_show() {
 #[test]
 fn revoke_ends_a_connection_once() {
     let bench = Bench::new("revoke");
-    let revoked = bench.run("revoke {github} -w acme --reason 'left the team'");
+    let revoked = bench.run("revoke -y {github} -w acme --reason 'left the team'");
     assert_eq!((revoked.code, revoked.err.as_str()), (0, ""));
     for line in ["already_revoked   false\n", "token_deleted     true\n"] {
         assert!(revoked.out.contains(line), "{}", revoked.out);
@@ -374,13 +499,13 @@ fn revoke_ends_a_connection_once() {
     bench
         .run("token {github}")
         .assert_error(6, "run `nexus connect`", "token");
-    let again = bench.run("revoke {github} --json").json("again");
+    let again = bench.run("revoke --yes {github} --json").json("again");
     assert_eq!(again["already_revoked"], true);
     assert_eq!(again["connection_id"], bench.github);
 
     let unrouted = Fault::reply(404, "text/plain", "404 page not found");
     bench.gateway.fail_next_at("/v1/connections", 1, unrouted);
-    let old = bench.run("revoke {registry}");
+    let old = bench.run("revoke --yes {registry}");
     old.assert_error(1, "may be older than 0.4", "an old gateway");
     assert_eq!(bench.run("status {registry}").out, "active\n");
 }

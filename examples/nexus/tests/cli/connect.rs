@@ -30,14 +30,45 @@ fn connect_waits_for_consent() {
         let (child, mut stderr, url) = connect(&bench, args);
         let mut first = String::new();
         stderr.read_line(&mut first).unwrap();
-        assert_eq!(first, "waiting for consent: pending\n");
+        let waiting = "waiting for consent to connect workspace acme to provider github: pending, 5 minutes left; press Ctrl-C to stop\n";
+        assert_eq!(first, waiting);
         // The browser's return can fail: the program may have seen the consent by polling, and have ended.
         let _ = ureq::get(url).call();
         let mut rest = String::new();
         stderr.read_to_string(&mut rest).unwrap();
-        assert!(rest.ends_with("waiting for consent: active\n"), "{rest}");
+        assert_eq!(rest, "connected workspace acme to provider github\n");
         assert_connected(&bench, &finish(child, b""), args.contains("--json"));
     }
+}
+
+/// A program learns the id while the user still decides.
+#[test]
+fn with_json_the_id_is_printed_before_the_wait() {
+    let bench = Bench::new("at-once");
+    for args in ["-p github", "-p weather"] {
+        let mut command = bench.command(&format!("connect --json --interval 0.02 {args}"));
+        let mut child = spawn(&mut command);
+        let (mut out, mut line) = (BufReader::new(child.stdout.take().unwrap()), String::new());
+        out.read_line(&mut line).unwrap();
+        let requested: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(requested["status"], "pending", "{line}");
+        let id = requested["connection_id"].as_str().unwrap();
+        assert!(requested["auth_url"].as_str().is_some(), "{line}");
+        assert!(bench.gateway.set_status(id, "active"));
+        line.clear();
+        out.read_line(&mut line).unwrap();
+        let connected: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(connected["connection_id"], id);
+        assert_eq!(connected["status"], "active");
+        let ran = finish(child, b"");
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let provider = args.trim_start_matches("-p ");
+        let last = format!("connected workspace acme to provider {provider}\n");
+        assert!(ran.err.ends_with(&last), "{}", ran.err);
+    }
+    let ran = bench.run("connect --json --timeout 1ms");
+    assert_eq!(ran.json_error(7, "timeout")["error"], "timeout");
+    assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
 }
 
 /// The consent comes back to the port of the listener, and the form is on that port too.
@@ -118,9 +149,18 @@ fn without_scopes_those_that_the_gateway_lists_are_asked_for() {
 fn assert_connected(bench: &Bench, ran: &Ran, json: bool) {
     assert_eq!(ran.code, 0);
     let id = if json {
-        let value = ran.json("connect");
-        assert_eq!(value["status"], "active");
-        value["connection_id"].as_str().unwrap().to_owned()
+        let lines: Vec<Value> = ran
+            .out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let [requested, connected] = lines.as_slice() else {
+            panic!("{}", ran.out)
+        };
+        assert_eq!(requested["status"], "pending");
+        assert_eq!(connected["status"], "active");
+        assert_eq!(requested["connection_id"], connected["connection_id"]);
+        connected["connection_id"].as_str().unwrap().to_owned()
     } else {
         ran.out.trim_end().to_owned()
     };

@@ -1,6 +1,6 @@
 //! `nexus connect --field`: credentials are entered, and never shown.
 
-use nexus_sdk::serde_json::json;
+use nexus_sdk::serde_json::{self, Value, json};
 use nexus_sdk::testing::Fault;
 
 use crate::{Bench, Ran, finish, spawn};
@@ -59,7 +59,7 @@ fn connection(ran: &Ran, args: &str) -> String {
     if !args.contains("--json") {
         return ran.out.trim_end().to_owned();
     }
-    let value = ran.json(args);
+    let value: Value = serde_json::from_str(ran.out.lines().last().unwrap()).unwrap();
     assert_eq!(value["status"], "active", "{args}");
     value["connection_id"].as_str().unwrap().to_owned()
 }
@@ -183,7 +183,12 @@ fn a_credential_that_takes_effect_later_is_waited_for() {
     let bench = Bench::new("later");
     let reply = json!({"connection_id": bench.github, "status": "pending"});
     let cases = [
-        ("active", "", 0, "waiting for the gateway: active\n"),
+        (
+            "active",
+            "",
+            0,
+            "connected workspace acme to provider weather\n",
+        ),
         (
             "attention",
             "",

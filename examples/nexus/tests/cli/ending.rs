@@ -120,7 +120,7 @@ fn a_suspended_program_goes_on_and_can_be_ended() {
     let bench = Bench::new("suspended");
     let mut child = spawn(&mut bench.command("connect --interval 0.02"));
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    expect(&mut stderr, "waiting for consent: ");
+    expect(&mut stderr, "waiting for consent ");
     for _ in 0..3 {
         signal(child.id(), "TSTP");
         until_stopped(&child);
@@ -192,7 +192,7 @@ fn a_signal_ends_a_command_that_waits_for_the_user() {
     let mut command = bench.command("connect --interval 3600");
     let mut child = spawn(&mut command);
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    expect(&mut stderr, "waiting for consent: ");
+    expect(&mut stderr, "waiting for consent ");
     // The next poll is an hour away.
     signal(child.id(), "INT");
     assert_eq!(child.wait().unwrap().signal(), Some(2));

@@ -83,6 +83,96 @@ fn include_puts_status_and_headers_before_the_body() {
 }
 
 #[test]
+fn verbose_shows_the_request_and_the_response_without_secrets() {
+    let bench = Bench::new("verbose");
+    let token = bench.run("token --show").out.trim().to_owned();
+    fs::write(bench.file("headers"), "X-File: hunter2\n").unwrap();
+    let url = bench.gateway.url().to_owned();
+    let args =
+        "fetch -v -d @- -H 'X-One: 1' -HX-Api-Key:hunter2 -H @{dir}/headers {url}/user/repos?a=b";
+    let ran = bench.run_with(args, b"{\"name\": \"demo\"}");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    // The result is as without the option.
+    assert!(ran.out.starts_with("{\"full_name\""), "{}", ran.out);
+    let lines: Vec<_> = ran.err.lines().collect();
+    let request = [
+        &*format!("> POST {url}/user/repos?a=b"),
+        "> Authorization: (hidden)",
+        "> X-One: 1",
+        "> X-Api-Key: (hidden)",
+        "> X-File: (hidden)",
+        "> (16 bytes of data)",
+        "< HTTP/1.1 201 Created",
+    ];
+    assert_eq!(lines[..7], request, "{}", ran.err);
+    assert!(lines[7..].iter().all(|line| line.starts_with("< ")));
+    assert!(lines.contains(&"< content-type: application/json"));
+
+    // A path, a status that is an error, and no other line before the error.
+    let ran = bench.run("fetch -v --fail /nowhere -p weather");
+    assert_eq!(ran.code, 4, "{}", ran.err);
+    let start = format!("> GET {url}/nowhere\n> X-API-Key: (hidden)\n< HTTP/1.1 404 Not Found\n");
+    assert!(ran.err.starts_with(&start), "{}", ran.err);
+    assert!(
+        ran.err
+            .ends_with("\nnexus: the API responded with 404 Not Found\n")
+    );
+
+    // What fails shows what was sent.
+    let ran = bench.run("fetch -v http://me:hunter2@127.0.0.1:1/@a");
+    assert!(
+        ran.err
+            .starts_with("> GET http://(hidden)@127.0.0.1:1/@a\n"),
+        "{}",
+        ran.err
+    );
+    for part in [&*token, "hunter2"] {
+        assert!(!ran.err.contains(part), "{part}: {}", ran.err);
+    }
+}
+
+/// An API may repeat the credential, as it is or escaped.
+#[test]
+fn verbose_hides_a_credential_that_the_response_repeats() {
+    let bench = Bench::new("repeated");
+    let (secret, escaped) = ("k+1/2=hunter", "k%2B1%2F2%3Dhunter");
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = server.local_addr().unwrap();
+    let thread = std::thread::spawn(move || {
+        use std::io::{BufRead as _, BufReader, Write as _};
+        let (mut stream, _) = server.accept().unwrap();
+        let head = BufReader::new(stream.try_clone().unwrap()).lines();
+        let lines = head.map(Result::unwrap).take_while(|line| !line.is_empty());
+        let lines: Vec<_> = lines.collect();
+        let response = format!(
+            "HTTP/1.1 302 Found\r\nX-Seen: {secret}\r\nLocation: /?key={escaped}\r\nSet-Cookie: id=5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(response.as_bytes()).unwrap();
+        lines
+    });
+    bench.reply(
+        "/v1/resolve",
+        200,
+        &json!({"access_token": secret, "token_type": "Bearer", "expires_in": 3600}),
+    );
+    let ran = bench.run(&format!("fetch -v --no-redirect http://{address}/"));
+    let sent = thread.join().unwrap();
+    assert!(
+        sent.iter()
+            .any(|line| line.ends_with(&format!("Bearer {secret}"))),
+        "{sent:?}"
+    );
+    for line in [
+        "< x-seen: (hidden)\n",
+        "< location: /?key=(hidden)\n",
+        "< set-cookie: (hidden)\n",
+    ] {
+        assert!(ran.err.contains(line), "{line}: {}", ran.err);
+    }
+    assert!(!ran.err.contains("hunter"), "{}", ran.err);
+}
+
+#[test]
 fn output_replaces_a_file_only_by_a_response() {
     let bench = Bench::new("output");
     let (kept, new) = (bench.file("kept"), bench.file("new"));

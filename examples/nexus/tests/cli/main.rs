@@ -16,6 +16,7 @@ mod credential;
 mod ending;
 mod fetch;
 mod hand_on;
+mod help;
 mod people;
 #[cfg(any(unix, windows))]
 mod slow;
@@ -199,6 +200,17 @@ impl Ran {
         let one_line = self.err.starts_with("nexus: ") && self.err.lines().count() == 1;
         assert!(one_line, "{what}: {}", self.err);
         assert!(self.err.contains(part), "{what}: {}", self.err);
+    }
+
+    /// Returns the error that a command with `--json` prints on stderr.
+    fn json_error(&self, code: i32, what: &str) -> Value {
+        assert_eq!(self.code, code, "{what}: {}", self.err);
+        let line = self.err.lines().find(|line| line.starts_with('{'));
+        let line = line.unwrap_or_default();
+        let error: Value =
+            serde_json::from_str(line).unwrap_or_else(|_| panic!("{what}: {}", self.err));
+        assert_eq!(error["exit_code"], code, "{what}: {error}");
+        error
     }
 
     fn json(&self, what: &str) -> Value {

@@ -34,6 +34,11 @@ impl Terminal {
     }
 
     fn at_home(bench: &Bench, args: &str, browser: bool, home: &Path) -> Self {
+        let args = format!("connect --interval 0.02 {args}");
+        Self::of_command(bench, &args, browser, home)
+    }
+
+    fn of_command(bench: &Bench, args: &str, browser: bool, home: &Path) -> Self {
         let directory = bench.file("terminal");
         let _ = fs::remove_dir_all(&directory);
         fs::create_dir(&directory).unwrap();
@@ -46,8 +51,8 @@ impl Terminal {
             fs::write(&opener, script).unwrap();
             fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let program = bench.command(&format!("connect --interval 0.02 {args}"));
-        let arguments = words(&format!("connect --interval 0.02 {args}")).join(" ");
+        let program = bench.command(args);
+        let arguments = words(&bench.filled(args)).join(" ");
         // The program finds no other commands.
         symlink("/bin/stty", directory.join("stty")).unwrap();
         let line = format!(
@@ -220,7 +225,7 @@ fn only_web_pages_of_the_gateway_are_opened() {
             assert_eq!((code, page.exists()), (1, false), "{url}: {seen}");
             continue;
         };
-        terminal.expect("waiting for consent: ");
+        terminal.expect("waiting for consent ");
         assert_eq!(redirect(&terminal).1, opened);
         terminal.keyboard.write_all(b"\x03").unwrap();
         let (code, _, seen) = terminal.end();
@@ -413,4 +418,39 @@ fn end_unchanged(terminal: Terminal) -> (i32, String) {
         assert!(is_set, "{set}: {after}");
     }
     (code, seen)
+}
+
+#[test]
+fn a_terminal_is_asked_before_a_connection_is_revoked() {
+    let bench = Bench::new("confirm");
+    for (args, answer, code) in [
+        ("", "n", 1),
+        ("", "", 1),
+        ("", "\x04", 1),
+        ("", "\x03", 130),
+        ("", "y", 0),
+        ("", " YES ", 0),
+        ("--yes", "", 0),
+    ] {
+        let id = bench.gateway.connect("acme", "github").unwrap();
+        bench.gateway.forget_requests();
+        let command = format!("revoke {args} {id}");
+        let home = bench.file("");
+        let mut terminal = Terminal::of_command(&bench, &command, false, &home);
+        if args.is_empty() {
+            terminal.expect(&format!("revoke connection {id}? "));
+            terminal.expect("[y/N] ");
+            if answer.starts_with(char::is_control) {
+                terminal.keyboard.write_all(answer.as_bytes()).unwrap();
+            } else {
+                terminal.enter(answer);
+            }
+        }
+        let (ended, out, seen) = terminal.end();
+        assert_eq!(ended, code, "{answer:?}: {seen}");
+        assert_eq!(out.contains("revoked"), code == 0, "{answer:?}: {out}");
+        assert_eq!(seen.contains("nothing was revoked"), code == 1, "{seen}");
+        let sent = bench.gateway.count("/v1/connections");
+        assert_eq!(sent, usize::from(code == 0), "{answer:?}");
+    }
 }

@@ -406,6 +406,7 @@ impl DevGatewayBuilder {
         }
         Ok(Service {
             url: format!("http://{address}"),
+            upstream_url: Mutex::default(),
             settings: self.settings,
             clock,
             limits: Mutex::default(),

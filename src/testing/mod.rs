@@ -213,6 +213,7 @@ mod routes;
 mod service;
 mod session;
 mod upstream;
+mod upstream_server;
 
 use std::io;
 
@@ -221,6 +222,7 @@ pub use fault::Fault;
 pub use gateway::DevGateway;
 pub use provider::Provider;
 pub use received::ReceivedRequest;
+pub use upstream_server::UpstreamServer;
 
 impl DevGateway {
     /// Starts a gateway on a free port of `127.0.0.1`, without an API key. Blocks for a few milliseconds.

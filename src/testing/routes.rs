@@ -27,6 +27,24 @@ use crate::url;
 
 impl loopback::Service for Service {
     fn respond(&self, request: Request, client: &TcpStream) -> Option<Response> {
+        self.handle(request, client, route)
+    }
+
+    fn refuse(&self, status: StatusCode) -> Response {
+        let reason = status.canonical_reason().unwrap_or_default();
+        dated(self, Response::new(status.as_u16(), TEXT, reason))
+    }
+}
+
+impl Service {
+    /// Records a request, and responds with the scheduled fault, or else as `route` says. Returns `None` to close the
+    /// connection without a response.
+    pub(super) fn handle(
+        &self,
+        request: Request,
+        client: &TcpStream,
+        route: impl Fn(&Call<'_>) -> Outcome,
+    ) -> Option<Response> {
         let request = Arc::new(ReceivedRequest::new(request));
         if !is_for_loopback(&request) {
             let problem = "a development gateway serves only this machine: use http://localhost with its port\n";
@@ -60,11 +78,6 @@ impl loopback::Service for Service {
             }
         };
         Some(dated(self, response))
-    }
-
-    fn refuse(&self, status: StatusCode) -> Response {
-        let reason = status.canonical_reason().unwrap_or_default();
-        dated(self, Response::new(status.as_u16(), TEXT, reason))
     }
 }
 

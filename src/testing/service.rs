@@ -89,6 +89,8 @@ impl Default for Settings {
 /// The state that the threads of a gateway share.
 pub(super) struct Service {
     pub(super) url: String,
+    /// The address of the sample upstream, if it has one of its own.
+    pub(super) upstream_url: Mutex<Option<String>>,
     pub(super) settings: Settings,
     pub(super) clock: Clock,
     pub(super) limits: Mutex<RateLimits>,

@@ -17,6 +17,7 @@ mod credential;
 mod ending;
 mod env;
 mod exec;
+mod faults;
 mod fetch;
 mod gateway;
 mod git_credential;

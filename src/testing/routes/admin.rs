@@ -91,13 +91,15 @@ pub(super) fn providers(call: &Call<'_>) -> Outcome {
         return Err(Response::error(502, reason, "failed to fetch providers"));
     }
     refusal::hidden_broker(call)?;
+    let upstream_url = call.service.upstream_url.lock().clone();
+    let base_url = upstream_url.as_ref().unwrap_or(&call.service.url);
     let connections = call.service.connections.lock();
     let mut all: Map<String, Value> = Map::new();
     for provider in connections.providers() {
         let group = all.entry(provider.auth_type()).or_insert_with(|| json!({}));
         let listed = json!({
             "id": provider.id(),
-            "api_base_url": call.service.url,
+            "api_base_url": base_url,
             "user_info_endpoint": "/user",
             "scopes": provider.scopes(),
             "description": format!("The sample upstream as {}", provider.name),

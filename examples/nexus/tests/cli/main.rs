@@ -15,6 +15,7 @@ mod credential;
 #[cfg(unix)]
 mod ending;
 mod fetch;
+mod gateway;
 mod hand_on;
 mod help;
 mod people;

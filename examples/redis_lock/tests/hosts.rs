@@ -1,7 +1,10 @@
 //! Two groups of processes that share no directory, as if on two hosts, use one connection whose provider rotates
-//! refresh tokens. The tests need a Redis server at `REDIS_URL`; `tests/interop/redis_lock.sh` starts one.
+//! refresh tokens. The tests need a Redis server at `REDIS_URL`, and the program `redis-server` to start servers that they
+//! can stop. `tests/interop/redis_lock.sh` provides both.
 
 use std::collections::HashSet;
+use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -25,9 +28,12 @@ const LEASE: Duration = Duration::from_secs(2);
 /// Longer than any step takes. A wait this long has failed.
 const LONG: Duration = Duration::from_secs(60);
 
+fn redis_url() -> String {
+    env::var("REDIS_URL").expect("REDIS_URL: run tests/interop/redis_lock.sh")
+}
+
 fn redis() -> RedisLock {
-    let url = env::var("REDIS_URL").expect("REDIS_URL: run tests/interop/redis_lock.sh");
-    RedisLock::new(&url).unwrap()
+    RedisLock::new(&redis_url()).unwrap()
 }
 
 /// Returns a name that no other test and no other run uses.
@@ -48,6 +54,12 @@ fn spawn(task: &str, variables: &[(&str, &str)]) -> Child {
         .env(TASK, task)
         .envs(variables.iter().copied())
         .stdout(Stdio::null())
+        // These processes warn each time.
+        .stderr(if task == "going on" {
+            Stdio::null()
+        } else {
+            Stdio::inherit()
+        })
         .spawn()
         .unwrap()
 }
@@ -68,6 +80,7 @@ fn a_process_of_the_tests() {
     let options = NexusClientOptions::new(variable(GATEWAY)).log_level(LogLevel::Warn);
     let options = match task.as_str() {
         "with" => options.refresh_lock(redis()),
+        "going on" => options.refresh_lock(redis().go_on_without_redis(true)),
         // NEXUS_LOCK_DIR is the directory of the group.
         _ => options,
     };
@@ -77,43 +90,61 @@ fn a_process_of_the_tests() {
     }
 }
 
-/// Lets tokens expire, at most ten times, until the provider revokes the grant. After each expiry, all processes of all
-/// groups ask for a token at once. Returns the number of expiries after which all processes got a token, and the number
-/// of new tokens.
-fn play(task: &str) -> (usize, usize) {
-    let gateway = DevGateway::builder()
+/// A gateway with a connection whose provider rotates refresh tokens.
+fn gateway() -> DevGateway {
+    DevGateway::builder()
         .token_lifetime(LIFETIME)
         .provider(Provider::oauth2("rotating").refresh_time(REFRESH_TIME))
         .connection("acme", "rotating")
         .start()
-        .unwrap();
+        .unwrap()
+}
+
+/// Starts the processes of all groups, which all ask for a token at once.
+fn start_all(task: &str, gateway: &DevGateway, redis: &str, dir: &Path) -> Vec<Child> {
+    let start = |number: usize| {
+        let group = dir.join((number % GROUPS).to_string());
+        let group = group.to_str().unwrap();
+        let variables = [
+            (GATEWAY, gateway.url()),
+            ("REDIS_URL", redis),
+            ("NEXUS_LOCK_DIR", group),
+        ];
+        spawn(task, &variables)
+    };
+    (0..GROUPS * PROCESSES).map(start).collect()
+}
+
+/// Waits for all processes, and returns whether all got a token.
+fn all_succeed(processes: Vec<Child>) -> bool {
+    let ended: Vec<ExitStatus> = processes.into_iter().map(end).collect();
+    ended.iter().all(ExitStatus::success)
+}
+
+/// Lets tokens expire, at most ten times, until the provider revokes the grant. After each expiry, all processes of all
+/// groups ask for a token at once. Returns the number of expiries after which all processes got a token, and the number
+/// of new tokens.
+fn play(task: &str, redis: &str) -> (usize, usize) {
+    let gateway = gateway();
     let dir = env::temp_dir().join(unique("nexus-redis"));
     let (mut survived, mut tokens) = (0, HashSet::new());
     while survived < EXPIRIES {
         gateway.advance(LIFETIME);
-        let processes: Vec<Child> = (0..GROUPS * PROCESSES)
-            .map(|number| {
-                let group = dir.join((number % GROUPS).to_string());
-                let group = group.to_str().unwrap();
-                spawn(task, &[(GATEWAY, gateway.url()), ("NEXUS_LOCK_DIR", group)])
-            })
-            .collect();
-        let ended: Vec<ExitStatus> = processes.into_iter().map(end).collect();
-        if !ended.iter().all(ExitStatus::success) {
+        if !all_succeed(start_all(task, &gateway, redis, &dir)) {
             break;
         }
         survived += 1;
-        let client = NexusClientOptions::new(gateway.url()).without_lock();
-        let client = NexusClient::new(client).unwrap();
-        tokens.insert(
-            client
-                .resolve_token("acme", "rotating")
-                .unwrap()
-                .access_token,
-        );
+        tokens.insert(token(&gateway));
     }
     let _ = fs::remove_dir_all(dir);
     (survived, tokens.len())
+}
+
+fn token(gateway: &DevGateway) -> String {
+    let options = NexusClientOptions::new(gateway.url()).without_lock();
+    let client = NexusClient::new(options).unwrap();
+    let token = client.resolve_token("acme", "rotating");
+    token.unwrap().access_token
 }
 
 fn end(mut child: Child) -> ExitStatus {
@@ -122,12 +153,12 @@ fn end(mut child: Child) -> ExitStatus {
 
 #[test]
 fn with_the_lock_every_process_of_every_host_gets_each_new_token() {
-    assert_eq!(play("with"), (EXPIRIES, EXPIRIES));
+    assert_eq!(play("with", &redis_url()), (EXPIRIES, EXPIRIES));
 }
 
 #[test]
 fn with_directories_that_hosts_do_not_share_the_consent_is_lost() {
-    let (survived, _) = play("without");
+    let (survived, _) = play("without", &redis_url());
     assert!(
         survived < EXPIRIES,
         "the grant survived {survived} expiries without the shared lock"
@@ -209,9 +240,111 @@ fn a_turn_that_has_ended_does_not_release_the_next_one() {
 }
 
 #[test]
-fn a_server_that_is_away_is_an_error() {
+fn a_server_that_is_away_is_a_lock_that_somebody_holds() {
     // No server ever listens on this port of loopback.
-    let redis = RedisLock::new("redis://127.0.0.1:1/").unwrap();
-    assert!(redis.try_lock("key", LEASE).is_err());
+    let redis = || RedisLock::new("redis://127.0.0.1:1/").unwrap();
+    assert!(redis().try_lock("key", LEASE).unwrap().is_none());
+    let going_on = redis().go_on_without_redis(true);
+    assert!(going_on.try_lock("key", LEASE).is_err());
     assert!(RedisLock::new("127.0.0.1").is_err());
+}
+
+/// A Redis server of one test, which it can stop and start again.
+struct Server {
+    child: Child,
+    port: u16,
+}
+
+impl Server {
+    fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        Self::at(port)
+    }
+
+    fn at(port: u16) -> Self {
+        let child = Command::new("redis-server")
+            .args(["--bind", "127.0.0.1", "--save", "", "--port"])
+            .arg(port.to_string())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Self { child, port };
+        let lock = RedisLock::new(&server.url()).unwrap();
+        let lock = lock.go_on_without_redis(true);
+        let start = Instant::now();
+        while lock.try_lock("started", LEASE).is_err() {
+            assert!(start.elapsed() < LONG, "the server does not start");
+            thread::sleep(Duration::from_millis(5));
+        }
+        server
+    }
+
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// Ends the server, and returns its port.
+    fn stop(self) -> u16 {
+        self.port
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn processes_wait_while_redis_is_away_over_an_expiry() {
+    let (gateway, server) = (gateway(), Server::start());
+    let (url, old) = (server.url(), token(&gateway));
+    let dir = env::temp_dir().join(unique("nexus-redis"));
+    assert!(all_succeed(start_all("with", &gateway, &url, &dir)));
+    let port = server.stop();
+    gateway.advance(LIFETIME);
+    gateway.forget_requests();
+    let mut processes = start_all("with", &gateway, &url, &dir);
+    // Long enough for all of them to go on, if they did.
+    thread::sleep(Duration::from_secs(2));
+    let has_ended = |child: &mut Child| child.try_wait().unwrap().is_some();
+    assert!(!processes.iter_mut().any(has_ended), "they wait");
+    assert_eq!(gateway.count(""), 0, "nobody asks the gateway");
+    let _server = Server::at(port);
+    assert!(all_succeed(processes), "they go on");
+    assert_ne!(token(&gateway), old);
+    let _ = fs::remove_dir_all(dir);
+}
+
+#[test]
+fn a_caller_whose_time_is_up_gets_a_timeout_and_the_consent_is_kept() {
+    let (gateway, server) = (gateway(), Server::start());
+    let url = server.url();
+    let port = server.stop();
+    gateway.advance(LIFETIME);
+    gateway.forget_requests();
+    let options = NexusClientOptions::new(gateway.url())
+        .refresh_lock(RedisLock::new(&url).unwrap())
+        .timeout(Duration::from_millis(300));
+    let client = NexusClient::new(options).unwrap();
+    let error = client.resolve_token("acme", "rotating").unwrap_err();
+    assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
+    assert_eq!(gateway.count(""), 0);
+    let _server = Server::at(port);
+    token(&gateway);
+}
+
+#[test]
+fn going_on_while_redis_is_away_costs_the_consent() {
+    let server = Server::start();
+    let url = server.url();
+    server.stop();
+    let (survived, _) = play("going on", &url);
+    assert!(
+        survived < EXPIRIES,
+        "the grant survived {survived} expiries without Redis"
+    );
 }

@@ -17,9 +17,9 @@ use crate::text::one_line;
 Example:
   nexus exec --provider github --env GH_TOKEN -- gh repo list
 
-The token is only in the environment of COMMAND. `nexus` neither prints it nor
-writes it to a file. A token that expires while COMMAND runs is not replaced.
-NEXUS_API_KEY is removed from the environment of COMMAND.")]
+The token is only in the environment of COMMAND. `nexus` neither prints it
+nor writes it to a file. A token that expires while COMMAND runs is not
+replaced. NEXUS_API_KEY is removed from the environment of COMMAND.")]
 pub(crate) struct Exec {
     #[command(flatten)]
     single: Single,

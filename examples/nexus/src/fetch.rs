@@ -28,7 +28,7 @@ Examples:
   nexus fetch --fail -o repos.json /user/repos
   nexus fetch -v -X DELETE /repos/acme/demo
 
-The last three take the workspace and the provider from the environment.")]
+The last three take workspace and provider from the environment.")]
 pub(crate) struct Fetch {
     /// An absolute URL, or a path such as /user/repos below the provider's base URL. The credential goes only to the
     /// URL's origin (scheme, host and port)

@@ -27,18 +27,18 @@ The sample API accepts the credentials of the connections:
   POST  /tools/execute  the result of a tool;
                         the body is {\"name\": .., \"arguments\": {..}}
 
-These paths may have a prefix, as in /v3/user. The sample API responds to all
-other paths with 404. Without --api-port, it has the gateway's address.
+These paths may have a prefix, as in /v3/user. The sample API responds to
+all other paths with 404. Without --api-port, it has the gateway's address.
 
 The FAULT of --fail is one of these:
   503            respond with this status
   2s             respond after this time
   cut            close the connection without a response
   broker-down    the gateway cannot reach its broker
-  provider-down  the gateway cannot reach the provider that refreshes a token
+  provider-down  the provider cannot be reached to refresh a token
 
-With --control, stdin has one command on each line: stop gateway, stop api, or
-fail and a fault. The answer is a line on stdout: done, or the problem.
+With --control, stdin has one command on each line: stop gateway, stop api,
+or fail and a fault. The answer is a line on stdout: done, or the problem.
 
 Examples:
   nexus gateway --port 8787 acme:github

@@ -51,24 +51,24 @@ use stop::Stop;
 
 const AFTER: &str = "\
 Environment:
-  NEXUS_GATEWAY_URL  the gateway's address, such as https://nexus.example.com
+  NEXUS_GATEWAY_URL  the gateway's address
   NEXUS_API_KEY      the gateway's API key, if it requires one
   WORKSPACE_ID       the default of --workspace; revoke ignores it
   PROVIDER           the default of --provider
-  NEXUS_LOG          what to log on stderr: off, warn (default), info or debug
-  NEXUS_LOCK_DIR     the directory of the lock files; if empty, there is no lock
+  NEXUS_LOG          the log on stderr: off, warn (default), info, debug
+  NEXUS_LOCK_DIR     the directory of the lock files; if empty, no lock
 
 Exit codes:
   0         success; with status, the connection has a usable token
-  1         a failure without an exit code of its own; with health, the gateway
-            is not healthy
+  1         a failure without an exit code of its own; with health, the
+            gateway is not healthy
   2         wrong usage or configuration
   3, 4, 5   with fetch --fail, the API's status was 3xx, 4xx or 5xx
   6         there is no usable connection, so the user has to connect
-  7         a timeout; a refused consent usually ends in a timeout too, because
-            gateways do not report it
-  126, 127  exec could not run its command, or did not find it; once its command
-            runs, exec ends with the command's exit code";
+  7         a timeout; a refused consent usually ends in a timeout too,
+            because gateways do not report it
+  126, 127  exec could not run its command, or did not find it; once its
+            command runs, exec ends with the command's exit code";
 
 /// The widest lines of the help. Longer lines are hard to read.
 const WIDTH: usize = 100;

@@ -13,8 +13,8 @@ Examples:
   nexus token --json 00000000-0000-4000-8000-000000000001
   nexus token -w acme -p github --show | wc -c
 
-To pass the token to a program, `nexus exec` and `nexus git-credential` are
-safer, because they print it neither on the terminal nor into a log.")]
+To pass the token to a program, `nexus exec` and `nexus git-credential`
+are safer, because they print it neither on the terminal nor into a log.")]
 pub(crate) struct Token {
     /// The connection's id, instead of a workspace and provider
     #[arg(value_parser = args::not_blank, conflicts_with_all = ["workspace", "provider"])]

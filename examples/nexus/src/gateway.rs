@@ -100,16 +100,20 @@ impl DevelopmentGateway {
                 .push(json!({"workspace": workspace, "provider": name, "connection_id": id}));
         }
         let api = self.start_api(&gateway)?;
-        let mut shown = json!({"url": url, "connections": connections});
-        if let Some(api) = &api {
-            let _ = writeln!(text, "api\t{}", api.url());
-            shown["api_url"] = api.url().into();
+        let api_url = api.as_ref().map(UpstreamServer::url);
+        if let Some(url) = api_url {
+            let _ = writeln!(text, "api\t{url}");
         }
         for fault in &self.fail {
             fault.schedule(&gateway);
         }
         if self.json {
-            output::print_json(&shown)?;
+            let fields = vec![
+                ("url", url.as_str().into()),
+                ("connections", connections.into()),
+                ("api_url", api_url.into()),
+            ];
+            output::print_fields(fields, true)?;
         } else {
             output::print(text)?;
         }

@@ -164,43 +164,6 @@ fn git_gets_the_token_for_its_hosts_alone() {
             "capability[]=authtype\nprotocol=https\nhost=example.com\nwwwauth[]=Basic realm=x\n\n",
             Some("x-access-token"),
         ),
-        // git takes lines that end with CRLF (`strbuf_getline`), and programs on Windows write them.
-        (
-            "get",
-            "protocol=https\r\nhost=example.com\r\n\r\nhost=evil.example\r\n",
-            Some("x-access-token"),
-        ),
-        (
-            "get",
-            "\u{feff}protocol=https\r\nhost=example.com\r\nusername=x-access-token\r",
-            None,
-        ),
-        (
-            "get",
-            "\u{feff}protocol=https\r\nhost=example.com\r\nusername=x-access-token",
-            Some("x-access-token"),
-        ),
-        // A carriage return elsewhere is part of the value (CVE-2024-52006).
-        ("get", "protocol=https\nhost=example.com\r\r\n\n", None),
-        (
-            "get",
-            "protocol=https\nhost=evil.example\rhost=example.com\n\n",
-            None,
-        ),
-        // All attributes of git-credential(1), in git 2.48.
-        (
-            "get",
-            "capability[]=authtype\ncapability[]=state\nprotocol=https\nhost=example.com\npath=a/b.git\n\
-             authtype=Bearer\ncredential=x\nephemeral=1\nstate[]=other.a=b\nwwwauth[]=\nwwwauth[]=Basic realm=\"a\"\n\
-             continue=1\nquit=1\noauth_refresh_token=r\npassword_expiry_utc=1\nunknown=1\nno attribute\n\n",
-            Some("x-access-token"),
-        ),
-        // From a URL such as `https://@example.com/`.
-        (
-            "get --username oauth2",
-            "protocol=https\nhost=example.com\nusername=\n",
-            Some("oauth2"),
-        ),
         ("get", "protocol=https\nhost=git.example.org\n\n", None),
         (
             "get",
@@ -238,25 +201,77 @@ fn git_gets_the_token_for_its_hosts_alone() {
         ("capability", "", None),
     ];
     for (args, asked, username) in cases {
-        bench.gateway.forget_requests();
-        let ran = bench.run_with(&format!("git-credential {hosts} {args}"), asked.as_bytes());
-        assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args} {asked}");
-        let Some(username) = username else {
-            assert_eq!(
-                (ran.out.as_str(), bench.gateway.count("")),
-                ("", 0),
-                "{args} {asked}"
-            );
-            continue;
-        };
-        let lines: Vec<_> = ran.out.lines().collect();
-        assert_eq!(
-            lines[..2],
-            [format!("username={username}"), format!("password={token}")]
-        );
-        let expiry = lines[2].strip_prefix("password_expiry_utc=").unwrap();
-        assert!(expiry.parse::<u64>().unwrap() > now(), "{}", ran.out);
-        assert_eq!(lines.len(), 3, "{}", ran.out);
+        assert_given(&bench, &token, &format!("{hosts} {args}"), asked, username);
+    }
+}
+
+/// Runs the helper. With a user name, it has to give the token; without one, nothing, and the gateway is not asked.
+fn assert_given(bench: &Bench, token: &str, args: &str, asked: &str, username: Option<&str>) {
+    bench.gateway.forget_requests();
+    let ran = bench.run_with(&format!("git-credential {args}"), asked.as_bytes());
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args} {asked}");
+    let Some(username) = username else {
+        let given = (ran.out.as_str(), bench.gateway.count(""));
+        assert_eq!(given, ("", 0), "{args} {asked}");
+        return;
+    };
+    let lines: Vec<_> = ran.out.lines().collect();
+    assert_eq!(
+        lines[..2],
+        [format!("username={username}"), format!("password={token}")]
+    );
+    let expiry = lines[2].strip_prefix("password_expiry_utc=").unwrap();
+    assert!(expiry.parse::<u64>().unwrap() > now(), "{}", ran.out);
+    assert_eq!(lines.len(), 3, "{}", ran.out);
+}
+
+#[test]
+fn a_request_is_read_as_git_reads_it() {
+    let (bench, _) = bench("git-lines");
+    let token = bench.run("token --show").out.trim().to_owned();
+    // (arguments, git's request, the user name of the response, if there is one)
+    let cases = [
+        // git takes lines that end with CRLF (`strbuf_getline`), and programs on Windows write them.
+        (
+            "get",
+            "protocol=https\r\nhost=example.com\r\n\r\nhost=evil.example\r\n",
+            Some("x-access-token"),
+        ),
+        (
+            "get",
+            "\u{feff}protocol=https\r\nhost=example.com\r\nusername=x-access-token\r",
+            None,
+        ),
+        (
+            "get",
+            "\u{feff}protocol=https\r\nhost=example.com\r\nusername=x-access-token",
+            Some("x-access-token"),
+        ),
+        // A carriage return elsewhere is part of the value (CVE-2024-52006).
+        ("get", "protocol=https\nhost=example.com\r\r\n\n", None),
+        (
+            "get",
+            "protocol=https\nhost=evil.example\rhost=example.com\n\n",
+            None,
+        ),
+        // All attributes of git-credential(1), in git 2.48.
+        (
+            "get",
+            "capability[]=authtype\ncapability[]=state\nprotocol=https\nhost=example.com\npath=a/b.git\n\
+             authtype=Bearer\ncredential=x\nephemeral=1\nstate[]=other.a=b\nwwwauth[]=\nwwwauth[]=Basic realm=\"a\"\n\
+             continue=1\nquit=1\noauth_refresh_token=r\npassword_expiry_utc=1\nunknown=1\nno attribute\n\n",
+            Some("x-access-token"),
+        ),
+        // From a URL such as `https://@example.com/`.
+        (
+            "get --username oauth2",
+            "protocol=https\nhost=example.com\nusername=\n",
+            Some("oauth2"),
+        ),
+    ];
+    for (args, asked, username) in cases {
+        let args = format!("--host example.com {args}");
+        assert_given(&bench, &token, &args, asked, username);
     }
 }
 

@@ -26,11 +26,7 @@ fn stdio(stream: UnixStream) -> Stdio {
 
 /// Writes until the stream is full. Returns the number of bytes.
 fn fill(stream: &mut UnixStream) -> usize {
-    let mut filled = 0;
-    while let Ok(count) = stream.write(&[b'x'; 1024]) {
-        filled += count;
-    }
-    filled
+    std::iter::from_fn(|| stream.write(&[b'x'; 1024]).ok()).sum()
 }
 
 /// Long enough for the program to read an empty stream, or to fill one.
@@ -120,7 +116,7 @@ fn a_full_stderr_is_waited_for() {
     assert_eq!(child.wait_with_output().unwrap().status.code(), Some(2));
     let line = String::from_utf8_lossy(&got[filled..]).into_owned();
     assert!(
-        line.starts_with("nexus: ") && line.ends_with("\n"),
+        line.starts_with("nexus: ") && line.ends_with('\n'),
         "{line}"
     );
 }

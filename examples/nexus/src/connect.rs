@@ -15,15 +15,13 @@ use crate::args::{Gateway, Tenant, Timeout};
 use crate::browser;
 use crate::credential::{self, Form};
 use crate::ending::Change;
+use crate::progress::Progress;
 use crate::stop::Stop;
 use crate::text::{one_line, say};
 use crate::{ending, output, ssh, times};
 
 /// The return URL if this command does not serve a page for the browser.
 const UNSERVED: &str = "http://localhost/";
-
-/// The longest time between two lines about the wait.
-const REMINDER: Duration = Duration::from_secs(30);
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -221,14 +219,19 @@ impl Requested<'_> {
     fn wait_for(&self, awaited: &str, id: &str) -> Result<ConnectionStatus, Stop> {
         let mut progress = Progress::new(awaited, &self.pair, self.options.timeout);
         let start = Instant::now();
+        let mut show = move |status: &ConnectionStatus| {
+            if let Some(line) = progress.line(status, start.elapsed()) {
+                say(&line);
+            }
+        };
+        // Before the first poll, because a gateway that does not respond is no reason to say nothing.
+        show(&ConnectionStatus::Pending);
         let mut options = WaitOptions::default()
             .interval(self.options.interval)
             .timeout(self.options.timeout)
-            .on_poll(|status| {
+            .on_poll(move |status| {
                 ending::checkpoint();
-                if let Some(line) = progress.line(status, start.elapsed()) {
-                    say(&line);
-                }
+                show(status);
                 ControlFlow::Continue(())
             });
         if let Some(listener) = &self.listener {
@@ -261,43 +264,6 @@ impl Requested<'_> {
     }
 }
 
-/// The lines that say what is awaited and for how long still: one for each new status, and one every 30 s.
-struct Progress {
-    awaited: String,
-    timeout: Duration,
-    shown: Option<(ConnectionStatus, Duration)>,
-}
-
-impl Progress {
-    fn new(awaited: &str, pair: &str, timeout: Duration) -> Self {
-        Self {
-            awaited: format!("waiting for {awaited} to connect {pair}"),
-            timeout,
-            shown: None,
-        }
-    }
-
-    /// Returns the line to show after a poll. There is none if the wait ends with this poll.
-    fn line(&mut self, status: &ConnectionStatus, elapsed: Duration) -> Option<String> {
-        let left = self.timeout.saturating_sub(elapsed);
-        if left.is_zero() || *status == ConnectionStatus::Active {
-            return None;
-        }
-        let is_new = |(shown, at): &(ConnectionStatus, Duration)| {
-            shown != status || elapsed.saturating_sub(*at) >= REMINDER
-        };
-        if !self.shown.as_ref().is_none_or(is_new) {
-            return None;
-        }
-        self.shown = Some((status.clone(), elapsed));
-        let left = times::left(left);
-        Some(one_line(format!(
-            "{}: {status}, {left} left; press Ctrl-C to stop",
-            self.awaited
-        )))
-    }
-}
-
 /// Returns the providers with this name, ignoring the name's case. There can be one for each auth type. If the list
 /// cannot be fetched, returns no providers, because the request for a connection may still succeed. Fails only after a
 /// timeout.
@@ -327,34 +293,4 @@ fn unrequested(error: NexusError, return_url: &str) -> Stop {
         "{error} ({return_url:?}), or pass an allowed URL with --return-url"
     ))
     .caused_by(&error)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_lines_of_a_wait_say_how_long_it_lasts() {
-        let pair = "workspace acme to provider github";
-        let mut progress = Progress::new("consent", pair, Duration::from_secs(150));
-        let start = "waiting for consent to connect workspace acme to provider github: ";
-        // (seconds since the start, status, end of the line)
-        for (elapsed, status, end) in [
-            (0.001, "pending", Some("pending, 2 minutes left")),
-            (1.5, "pending", None),
-            (29.9, "pending", None),
-            (30.1, "pending", Some("pending, 2 minutes left")),
-            (50.0, "attention", Some("attention, 100 seconds left")),
-            (60.2, "attention", None),
-            (80.0, "attention", Some("attention, 70 seconds left")),
-            (149.5, "pending", Some("pending, 1 second left")),
-            (149.6, "active", None),
-            (150.0, "attention", None),
-        ] {
-            let status = ConnectionStatus::from(status);
-            let line = progress.line(&status, Duration::from_secs_f64(elapsed));
-            let expected = end.map(|end| format!("{start}{end}; press Ctrl-C to stop"));
-            assert_eq!(line, expected, "{elapsed}");
-        }
-    }
 }

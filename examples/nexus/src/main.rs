@@ -25,6 +25,7 @@ mod health;
 mod man;
 mod new_file;
 mod output;
+mod progress;
 mod providers;
 mod refresh;
 mod report;

@@ -58,7 +58,9 @@ impl Tenant {
     pub(crate) fn resolve(self, gateway: &Gateway) -> Result<(String, String), Stop> {
         let mut missing = Vec::new();
         let mut setting = |given: Option<String>, variable, problem| {
-            match given.map_or_else(|| env::var(variable), Ok) {
+            // A variable from a file with CRLF ends with a carriage return. NEXUS_GATEWAY_URL is trimmed as well.
+            let trimmed = || env::var(variable).map(|value| value.trim().to_owned());
+            match given.map_or_else(trimmed, Ok) {
                 Ok(value) if !value.trim().is_empty() => return value,
                 Err(VarError::NotUnicode(_)) => {
                     missing.push(format!("{variable} is not UTF-8: set it again"));

@@ -330,6 +330,24 @@ fn all_missing_settings_are_named_at_once() {
     }
 }
 
+/// A file of variables with CRLF, which a shell has read.
+#[test]
+fn a_variable_is_trimmed() {
+    let bench = Bench::new("trimmed");
+    let url = bench.gateway.url().to_owned();
+    for (name, value) in [
+        ("NEXUS_GATEWAY_URL", url.as_str()),
+        ("NEXUS_API_KEY", KEY),
+        ("WORKSPACE_ID", "acme"),
+        ("PROVIDER", "github"),
+    ] {
+        for args in ["token", "token --gateway {url}"] {
+            let ran = bench.run_in(args, name, format!(" {value}\r"));
+            assert_eq!(ran.code, 0, "{name}: {}", ran.err);
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_variable_that_is_not_utf_8_is_named() {

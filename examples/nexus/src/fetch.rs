@@ -223,9 +223,7 @@ fn headers(arguments: &[String]) -> Result<Vec<Given>, Stop> {
     let mut headers = Vec::new();
     for argument in arguments {
         if argument.starts_with('@') {
-            let given = args::read(argument)?;
-            let given = streams::lines(&given);
-            let given = given.map_err(|error| Stop::file("read", argument, &error))?;
+            let given = streams::lines(&args::read(argument)?);
             for line in given.iter().filter(|line| !line.is_empty()) {
                 headers.push(header(headers.len(), line, true)?);
             }

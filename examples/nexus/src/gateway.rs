@@ -146,8 +146,8 @@ impl DevelopmentGateway {
     fn start(&self) -> Result<DevGateway, Stop> {
         let mut builder = DevGateway::builder().bind((Ipv4Addr::LOCALHOST, self.port).into());
         if let Some(key) = &self.api_key {
-            let key = String::from_utf8_lossy(&args::read(key)?).trim().to_owned();
-            builder = builder.api_key(key);
+            let lines = streams::lines(&args::read(key)?);
+            builder = builder.api_key(lines.join("\n").trim());
         }
         if let Some(lifetime) = self.token_lifetime {
             builder = builder.token_lifetime(lifetime);

@@ -126,11 +126,12 @@ pub(crate) fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>>
     }
 }
 
-/// Reads all lines as `read_line` does. Bytes that are not UTF-8 become U+FFFD.
-pub(crate) fn lines(mut input: &[u8]) -> io::Result<Vec<String>> {
+/// Returns the lines of a text as `read_line` does. Bytes that are not UTF-8 become U+FFFD.
+pub(crate) fn lines(mut text: &[u8]) -> Vec<String> {
     let mut lines = Vec::new();
-    while let Some(line) = read_line(&mut input)? {
+    // Reading from memory does not fail.
+    while let Ok(Some(line)) = read_line(&mut text) {
         lines.push(String::from_utf8_lossy(&line).into_owned());
     }
-    Ok(lines)
+    lines
 }

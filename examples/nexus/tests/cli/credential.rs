@@ -19,6 +19,11 @@ fn a_credential_is_a_line_of_stdin_for_each_field() {
         ),
         ("weather --field api_key", "k-2", json!({"api_key": "k-2"})),
         (
+            "weather --field api_key=-",
+            "\u{feff}k-3\r\n",
+            json!({"api_key": "k-3"}),
+        ),
+        (
             "weather --field=api_key=- --json",
             "k=3\r\nmore\n",
             json!({"api_key": "k=3"}),

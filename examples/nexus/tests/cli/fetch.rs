@@ -297,7 +297,11 @@ fn a_path_is_appended_to_the_providers_base_url() {
 #[test]
 fn headers_may_come_from_a_file() {
     let bench = Bench::new("header-file");
-    fs::write(bench.file("headers"), "X-One: 1\n\nX-Two: secret\r\n").unwrap();
+    fs::write(
+        bench.file("headers"),
+        "\u{feff}X-One: 1\n\r\nX-Two: secret\r\n",
+    )
+    .unwrap();
     bench.gateway.forget_requests();
     let ran = bench.run("fetch {url}/user -H @{dir}/headers -H X-Three:3");
     assert_eq!(ran.code, 0, "{}", ran.err);

@@ -108,6 +108,22 @@ fn commands_are_answered() {
     assert_eq!(gateway.control("fail cut"), "the gateway is stopped");
 }
 
+/// Programs on Windows write files with CRLF, and some with a byte order mark.
+#[test]
+fn the_key_may_come_from_a_file() {
+    let bench = Bench::new("key-file");
+    for (text, code) in [("k-1", 0), ("k-1\n", 0), ("\u{feff}k-1\r\n", 0), ("k-2", 1)] {
+        std::fs::write(bench.file("key"), text).unwrap();
+        let option = bench.filled("--api-key @{dir}/key");
+        let gateway = Gateway::start(&option);
+        let mut command = program();
+        command.args(["token", "-w", "acme", "-p", "github"]);
+        command.env("NEXUS_GATEWAY_URL", gateway.url("url"));
+        let ran = finish(spawn(command.env("NEXUS_API_KEY", "k-1")), b"");
+        assert_eq!(ran.code, code, "{text:?}: {}", ran.err);
+    }
+}
+
 #[test]
 fn faults_are_those_of_the_options() {
     // (option, its result for /user, again)

@@ -92,9 +92,9 @@ pub(crate) struct Response {
 }
 
 /// The result of a call's attempt to join or start a flight.
-enum Joined {
-    Joined(Arc<Flight>),
-    Started(Arc<Flight>),
+enum Join {
+    Existing(Arc<Flight>),
+    New(Arc<Flight>),
     /// The slot has changed since it handed out the ticket.
     Outdated,
     TimedOut(NexusError),
@@ -183,13 +183,13 @@ impl Flights {
     ) -> Result<Option<Arc<Response>>> {
         let subject = request.subject.clone();
         let flight = match self.join(key, request, ticket, deadline) {
-            Joined::Joined(flight) => flight,
-            Joined::Started(flight) => {
+            Join::Existing(flight) => flight,
+            Join::New(flight) => {
                 self.start(&flight);
                 flight
             }
-            Joined::Outdated => return Ok(None),
-            Joined::TimedOut(error) => return Err(error.about(&subject)),
+            Join::Outdated => return Ok(None),
+            Join::TimedOut(error) => return Err(error.about(&subject)),
         };
         let response = self.wait(&flight, deadline);
         response.map(Some).map_err(|error| error.about(&subject))
@@ -261,20 +261,20 @@ impl Flights {
         request: Request,
         ticket: Option<Ticket>,
         deadline: Deadline,
-    ) -> Joined {
+    ) -> Join {
         let mut table = self.table.lock();
         loop {
             if ticket.as_ref().is_some_and(|ticket| !ticket.is_open()) {
-                return Joined::Outdated;
+                return Join::Outdated;
             }
             let has_room = has_room(&table, key);
             match flight_for(&mut table, key) {
                 Some(found) if found.flight.serves(&request, ticket.as_ref()) => {
                     found.tickets.extend(ticket);
-                    return Joined::Joined(Arc::clone(&found.flight));
+                    return Join::Existing(Arc::clone(&found.flight));
                 }
                 None if has_room => {
-                    return Joined::Started(register(&mut table, key, request, ticket));
+                    return Join::New(register(&mut table, key, request, ticket));
                 }
                 _ => {}
             }
@@ -282,7 +282,7 @@ impl Flights {
             if waited.timed_out() {
                 let other = flight_for(&mut table, key);
                 let error = other.map_or_else(timed_out, |other| other.flight.timed_out());
-                return Joined::TimedOut(error);
+                return Join::TimedOut(error);
             }
         }
     }

@@ -59,14 +59,15 @@ impl NexusClient {
         let request = request.of_provider(input.provider_name.as_deref());
         let request = request.json(&input.body());
         let deadline = self.0.gateway.longest_call();
-        let (key, request) = match (&input.workspace_id, &input.provider_name) {
-            (Some(workspace_id), Some(provider)) => {
-                (Key::tenant(&Tenant::new(workspace_id, provider)), request)
-            }
-            _ => {
-                let id = input.connection_id.as_deref().unwrap_or_default();
-                self.0.connections.by_id(id, request)
-            }
+        let tenant = input
+            .workspace_id
+            .as_ref()
+            .zip(input.provider_name.as_ref());
+        let (key, request) = if let Some((workspace_id, provider)) = tenant {
+            (Key::tenant(&Tenant::new(workspace_id, provider)), request)
+        } else {
+            let id = input.connection_id.as_deref().unwrap_or_default();
+            self.0.connections.by_id(id, request)
         };
         let response = self.0.flights.call(&key, request, deadline);
         let body = response.map_err(of_session)?.body().clone();

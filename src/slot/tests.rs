@@ -107,217 +107,220 @@ impl Life {
     }
 }
 
+type Row = (u64, Event, &'static str);
+
+/// The number of the behaviour, and what happens, second by second.
+const LIVES: &[(&str, &[Row])] = &[
+    (
+        "3: a token is fresh until its buffer, and is not cached if it arrives expired",
+        &[
+            (0, Need, "ask"),
+            (1, Gives("t", 100, 0), ""),
+            (69, Need, "use t"),
+            (70, Need, "ask, has stale"),
+            (70, Gives("late", 60, 9), ""),
+            (70, Need, "ask"),
+        ],
+    ),
+    (
+        "3: a token that arrives within its buffer is fresh for 5 s",
+        &[
+            (0, Need, "ask"),
+            (0, Gives("t", 20, 0), ""),
+            (4, Need, "use t"),
+            (5, Need, "ask, has stale"),
+        ],
+    ),
+    (
+        "3: a token that the program sets within its buffer is stale at once",
+        &[(0, Set("t", 20), ""), (0, Need, "ask, has stale")],
+    ),
+    (
+        "4: one caller in 5 s asks about a stale token, never past its expiry",
+        &[
+            (0, Set("t", 100), ""),
+            (80, Need, "ask, has stale"),
+            (80, Need, "use t"),
+            (84, Need, "use t"),
+            (85, Need, "ask, has stale"),
+            (97, Need, "ask, has stale"),
+            (99, Need, "use t"),
+            (100, Need, "ask"),
+        ],
+    ),
+    (
+        "4: the answer replaces the stale token",
+        &[
+            (0, Set("t", 100), ""),
+            (80, Need, "ask, has stale"),
+            (81, Gives("u", 100, 80), ""),
+            (86, Need, "use u"),
+        ],
+    ),
+    (
+        "5: callers that miss together get one question, and its outcome makes all others void",
+        &[
+            (0, Need, "ask"),
+            (0, Need, "ask"),
+            (1, Gives("t", 100, 0), ""),
+            (1, Gives("late", 100, 0), ""),
+            (1, Need, "use t"),
+        ],
+    ),
+    (
+        "6: a removed token is not brought back by a question from before",
+        &[
+            (0, Need, "ask"),
+            (1, Remove, ""),
+            (2, Gives("old", 100, 0), ""),
+            (2, Need, "ask"),
+            (3, Gives("new", 100, 2), ""),
+            (3, Need, "use new"),
+        ],
+    ),
+    (
+        "6: a token that was set wins against a question from before, its refusal too",
+        &[
+            (0, Need, "ask"),
+            (0, Need, "ask"),
+            (1, Set("set", 100), ""),
+            (2, Gives("old", 100, 0), ""),
+            (2, Need, "use set"),
+            (2, No, ""),
+            (2, Need, "use set"),
+        ],
+    ),
+    (
+        "9: asked at the first refusal, and confirmed again after 2 s, 8 s, and then every 30 s",
+        &[
+            (0, Set("t", 9999), ""),
+            (10, Refuse("t"), "ask"),
+            (11, Gives("t", 9999, 10), ""),
+            (12, Refuse("t"), "keep t"),
+            (13, Refuse("t"), "ask"),
+            (13, Gives("t", 9999, 13), ""),
+            (20, Refuse("t"), "keep t"),
+            (21, Refuse("t"), "ask"),
+            (21, Gives("t", 9999, 21), ""),
+            (50, Refuse("t"), "keep t"),
+            (51, Refuse("t"), "ask"),
+            (52, Gives("t", 9999, 51), ""),
+            (81, Refuse("t"), "keep t"),
+            (82, Refuse("t"), "ask"),
+            (82, Need, "use t"),
+        ],
+    ),
+    (
+        "9: after no answer, 2 s after asking, as often as it takes",
+        &[
+            (0, Set("t", 9999), ""),
+            (10, Refuse("t"), "ask"),
+            (11, Down, ""),
+            (11, Refuse("t"), "keep t, request_failed: down"),
+            (12, Refuse("t"), "ask"),
+            (13, Down, ""),
+            (13, Refuse("t"), "keep t, request_failed: down"),
+            (14, Refuse("t"), "ask"),
+            (19, Down, ""),
+            (19, Refuse("t"), "ask"),
+            (20, Gives("t", 9999, 19), ""),
+            (21, Refuse("t"), "keep t"),
+            (22, Refuse("t"), "ask"),
+        ],
+    ),
+    (
+        "9: another credential is used by all whose token was refused, and is asked about anew",
+        &[
+            (0, Set("t", 9999), ""),
+            (10, Refuse("t"), "ask"),
+            (10, Refuse("t"), "ask"),
+            (11, Gives("u", 9999, 10), ""),
+            (11, Refuse("t"), "use u"),
+            (11, Down, ""),
+            (12, Refuse("u"), "ask"),
+        ],
+    ),
+    (
+        "9: a renewal with the same credential does not shorten the interval",
+        &[
+            (0, Set("t", 100), ""),
+            (69, Refuse("t"), "ask"),
+            (69, Gives("t", 31, 69), ""),
+            (70, Refuse("t"), "keep t"),
+            (75, Need, "ask, has stale"),
+            (75, Refuse("t"), "ask"),
+            (76, Gives("t", 24, 75), ""),
+            (76, Refuse("t"), "ask"),
+        ],
+    ),
+    (
+        "9: a refused token that the cache does not have is asked about",
+        &[
+            (0, Refuse("t"), "ask"),
+            (0, Set("u", 1), ""),
+            (2, Refuse("t"), "ask"),
+        ],
+    ),
+    (
+        "22: a stale token is used in an outage until it expires",
+        &[
+            (0, Set("t", 100), ""),
+            (80, Need, "ask, has stale"),
+            (81, Down, ""),
+            (81, Need, "use t"),
+            (85, Need, "ask, has stale"),
+            (85, Down, ""),
+            (100, Need, "ask"),
+        ],
+    ),
+    (
+        "22: a definite no ends it at once",
+        &[
+            (0, Set("t", 100), ""),
+            (80, Need, "ask, has stale"),
+            (81, No, ""),
+            (81, Need, "ask"),
+        ],
+    ),
+    (
+        "22: a removed token is not used in an outage",
+        &[
+            (0, Set("t", 100), ""),
+            (80, Need, "ask, has stale"),
+            (80, Remove, ""),
+            (81, Down, ""),
+            (81, Need, "ask"),
+        ],
+    ),
+    (
+        "22: without stale_if_error, a stale token is missing",
+        &[(0, Set("t", 100), ""), (80, NeedStrict, "ask")],
+    ),
+    (
+        "1: a token from another gateway is missing, and its refusal there removes nothing here",
+        &[
+            (0, Need, "ask"),
+            (0, NeedElsewhere, "ask"),
+            (1, Gives("ours", 100, 0), ""),
+            (1, NeedElsewhere, "ask"),
+            (1, Down, ""),
+            (2, No, ""),
+            (2, Need, "use ours"),
+            (3, NeedElsewhere, "ask"),
+            (4, Gives("theirs", 100, 3), ""),
+            (4, NeedElsewhere, "use theirs"),
+            (4, Need, "ask"),
+        ],
+    ),
+    (
+        "1: a token that the program has set is for every gateway",
+        &[(0, Set("t", 100), ""), (0, NeedElsewhere, "use t")],
+    ),
+];
+
 #[test]
 fn each_caller_uses_the_token_or_asks_or_keeps_what_was_refused() {
-    type Row = (u64, Event, &'static str);
-    let table: &[(&str, &[Row])] = &[
-        (
-            "3: a token is fresh until its buffer, and is not cached if it arrives expired",
-            &[
-                (0, Need, "ask"),
-                (1, Gives("t", 100, 0), ""),
-                (69, Need, "use t"),
-                (70, Need, "ask, has stale"),
-                (70, Gives("late", 60, 9), ""),
-                (70, Need, "ask"),
-            ],
-        ),
-        (
-            "3: a token that arrives within its buffer is fresh for 5 s",
-            &[
-                (0, Need, "ask"),
-                (0, Gives("t", 20, 0), ""),
-                (4, Need, "use t"),
-                (5, Need, "ask, has stale"),
-            ],
-        ),
-        (
-            "3: a token that the program sets within its buffer is stale at once",
-            &[(0, Set("t", 20), ""), (0, Need, "ask, has stale")],
-        ),
-        (
-            "4: one caller in 5 s asks about a stale token, never past its expiry",
-            &[
-                (0, Set("t", 100), ""),
-                (80, Need, "ask, has stale"),
-                (80, Need, "use t"),
-                (84, Need, "use t"),
-                (85, Need, "ask, has stale"),
-                (97, Need, "ask, has stale"),
-                (99, Need, "use t"),
-                (100, Need, "ask"),
-            ],
-        ),
-        (
-            "4: the answer replaces the stale token",
-            &[
-                (0, Set("t", 100), ""),
-                (80, Need, "ask, has stale"),
-                (81, Gives("u", 100, 80), ""),
-                (86, Need, "use u"),
-            ],
-        ),
-        (
-            "5: callers that miss together get one question, and its outcome makes all others void",
-            &[
-                (0, Need, "ask"),
-                (0, Need, "ask"),
-                (1, Gives("t", 100, 0), ""),
-                (1, Gives("late", 100, 0), ""),
-                (1, Need, "use t"),
-            ],
-        ),
-        (
-            "6: a removed token is not brought back by a question from before",
-            &[
-                (0, Need, "ask"),
-                (1, Remove, ""),
-                (2, Gives("old", 100, 0), ""),
-                (2, Need, "ask"),
-                (3, Gives("new", 100, 2), ""),
-                (3, Need, "use new"),
-            ],
-        ),
-        (
-            "6: a token that was set wins against a question from before, its refusal too",
-            &[
-                (0, Need, "ask"),
-                (0, Need, "ask"),
-                (1, Set("set", 100), ""),
-                (2, Gives("old", 100, 0), ""),
-                (2, Need, "use set"),
-                (2, No, ""),
-                (2, Need, "use set"),
-            ],
-        ),
-        (
-            "9: asked at the first refusal, and confirmed again after 2 s, 8 s, and then every 30 s",
-            &[
-                (0, Set("t", 9999), ""),
-                (10, Refuse("t"), "ask"),
-                (11, Gives("t", 9999, 10), ""),
-                (12, Refuse("t"), "keep t"),
-                (13, Refuse("t"), "ask"),
-                (13, Gives("t", 9999, 13), ""),
-                (20, Refuse("t"), "keep t"),
-                (21, Refuse("t"), "ask"),
-                (21, Gives("t", 9999, 21), ""),
-                (50, Refuse("t"), "keep t"),
-                (51, Refuse("t"), "ask"),
-                (52, Gives("t", 9999, 51), ""),
-                (81, Refuse("t"), "keep t"),
-                (82, Refuse("t"), "ask"),
-                (82, Need, "use t"),
-            ],
-        ),
-        (
-            "9: after no answer, 2 s after asking, as often as it takes",
-            &[
-                (0, Set("t", 9999), ""),
-                (10, Refuse("t"), "ask"),
-                (11, Down, ""),
-                (11, Refuse("t"), "keep t, request_failed: down"),
-                (12, Refuse("t"), "ask"),
-                (13, Down, ""),
-                (13, Refuse("t"), "keep t, request_failed: down"),
-                (14, Refuse("t"), "ask"),
-                (19, Down, ""),
-                (19, Refuse("t"), "ask"),
-                (20, Gives("t", 9999, 19), ""),
-                (21, Refuse("t"), "keep t"),
-                (22, Refuse("t"), "ask"),
-            ],
-        ),
-        (
-            "9: another credential is used by all whose token was refused, and is asked about anew",
-            &[
-                (0, Set("t", 9999), ""),
-                (10, Refuse("t"), "ask"),
-                (10, Refuse("t"), "ask"),
-                (11, Gives("u", 9999, 10), ""),
-                (11, Refuse("t"), "use u"),
-                (11, Down, ""),
-                (12, Refuse("u"), "ask"),
-            ],
-        ),
-        (
-            "9: a renewal with the same credential does not shorten the interval",
-            &[
-                (0, Set("t", 100), ""),
-                (69, Refuse("t"), "ask"),
-                (69, Gives("t", 31, 69), ""),
-                (70, Refuse("t"), "keep t"),
-                (75, Need, "ask, has stale"),
-                (75, Refuse("t"), "ask"),
-                (76, Gives("t", 24, 75), ""),
-                (76, Refuse("t"), "ask"),
-            ],
-        ),
-        (
-            "9: a refused token that the cache does not have is asked about",
-            &[
-                (0, Refuse("t"), "ask"),
-                (0, Set("u", 1), ""),
-                (2, Refuse("t"), "ask"),
-            ],
-        ),
-        (
-            "22: a stale token is used in an outage until it expires",
-            &[
-                (0, Set("t", 100), ""),
-                (80, Need, "ask, has stale"),
-                (81, Down, ""),
-                (81, Need, "use t"),
-                (85, Need, "ask, has stale"),
-                (85, Down, ""),
-                (100, Need, "ask"),
-            ],
-        ),
-        (
-            "22: a definite no ends it at once",
-            &[
-                (0, Set("t", 100), ""),
-                (80, Need, "ask, has stale"),
-                (81, No, ""),
-                (81, Need, "ask"),
-            ],
-        ),
-        (
-            "22: a removed token is not used in an outage",
-            &[
-                (0, Set("t", 100), ""),
-                (80, Need, "ask, has stale"),
-                (80, Remove, ""),
-                (81, Down, ""),
-                (81, Need, "ask"),
-            ],
-        ),
-        (
-            "22: without stale_if_error, a stale token is missing",
-            &[(0, Set("t", 100), ""), (80, NeedStrict, "ask")],
-        ),
-        (
-            "1: a token from another gateway is missing, and its refusal there removes nothing here",
-            &[
-                (0, Need, "ask"),
-                (0, NeedElsewhere, "ask"),
-                (1, Gives("ours", 100, 0), ""),
-                (1, NeedElsewhere, "ask"),
-                (1, Down, ""),
-                (2, No, ""),
-                (2, Need, "use ours"),
-                (3, NeedElsewhere, "ask"),
-                (4, Gives("theirs", 100, 3), ""),
-                (4, NeedElsewhere, "use theirs"),
-                (4, Need, "ask"),
-            ],
-        ),
-        (
-            "1: a token that the program has set is for every gateway",
-            &[(0, Set("t", 100), ""), (0, NeedElsewhere, "use t")],
-        ),
-    ];
-    for (case, rows) in table {
+    for (case, rows) in LIVES {
         let mut life = Life::new();
         for (second, event, expected) in *rows {
             let found = life.apply(*second, *event);

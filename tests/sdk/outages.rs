@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use nexus_sdk::serde_json::json as value;
 use nexus_sdk::testing::{DevGateway, Fault};
-use nexus_sdk::{NexusClient, NexusError, RequestConnectionInput, TokenCache, WaitOptions};
+use nexus_sdk::{
+    NexusClient, NexusError, RequestConnectionInput, RevokeOptions, TokenCache, WaitOptions,
+};
 
 use crate::support::{Server, client, connected, json, options, retrying, said, text, visit};
 
@@ -31,7 +33,9 @@ fn while_the_database_is_away_no_connection_is_said_to_be_missing() {
             client.get_token_by_connection_id(id).map(drop)
         }),
         ("revoke_connection", |client, id| {
-            client.revoke_connection(id, Default::default()).map(drop)
+            client
+                .revoke_connection(id, RevokeOptions::default())
+                .map(drop)
         }),
     ];
     let gateway = DevGateway::start().unwrap();

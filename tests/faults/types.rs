@@ -168,6 +168,8 @@ fn see_testing(seen: &mut Seen) {
     seen.see(&builder);
     let gateway = builder.start().unwrap();
     seen.see(&gateway);
+    let address = ([127, 0, 0, 1], 0).into();
+    seen.see(&gateway.serve_upstream(address).unwrap());
     let client = NexusClient::new(options(&gateway).api_key(KEY)).unwrap();
     let _ = client.capture_credential("s", &credentials());
     seen.see(&gateway.requests()[0]);

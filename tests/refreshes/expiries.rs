@@ -168,7 +168,7 @@ impl Watch {
     fn timed_out(&self) -> String {
         let file = self.soak.lock_files()[0].display().to_string();
         format!(
-            "timeout: timed out waiting for the lock {file}, which another process, or another client in this process, \
+            "timeout: workspace \"ws\", provider \"idp\": timed out waiting for the lock {file}, which another process, or another client in this process, \
              holds while it refreshes the same token; try again, and look for a process that is stopped or hangs"
         )
     }

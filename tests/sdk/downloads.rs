@@ -221,7 +221,7 @@ fn a_writer_that_fails_is_named() {
         );
         assert_eq!(
             error.message(),
-            format!("the writer of the download failed: {full}"),
+            format!("workspace \"ws\", provider \"p\": the writer of the download failed: {full}"),
             "{case}"
         );
         assert!(

@@ -200,7 +200,9 @@ fn of_the_gateway() {
     ];
     for (reply, code, retryable, reconnect) in statuses {
         let failing = served(reply);
-        let client = NexusClient::new(failing.options(&failing.url)).unwrap();
+        // The gateway is asked again about a missing connection, after a pause.
+        let options = failing.options(&failing.url).timeout(LONG);
+        let client = NexusClient::new(options).unwrap();
         let error = client.resolve_token("acme", "github").unwrap_err();
         check(
             code,

@@ -99,8 +99,8 @@ fn a_variable_that_cannot_be_read_is_an_error_and_no_way_past_the_proxy() {
         let variables: Vec<_> = variables.into_iter().chain(agent).collect();
         let output = behind(&variables);
         let said = String::from_utf8_lossy(&output.stdout);
-        let refused =
-            "https://example.test/: invalid_input: https_proxy: is not a proxy's URL; set it to";
+        let refused = "https://example.test/: invalid_input: workspace \"ws\", provider \"p\": https_proxy: is not \
+                       a proxy's URL; set it to";
         assert_eq!(said.matches(refused).count(), 1, "{said}");
         let shown = format!("{output:?}");
         assert!(!shown.contains("hunter2"), "{shown}");

@@ -30,15 +30,6 @@ impl Subject {
         }
     }
 
-    /// Returns the connection alone: its tenant, or its id if the tenant is unknown.
-    pub(crate) fn connected(&self) -> Self {
-        let mut connected = self.clone();
-        if self.provider.is_some() {
-            connected.connection_id = None;
-        }
-        connected
-    }
-
     /// Returns the beginning of a message about this subject, or an empty string.
     pub(crate) fn prefix(&self) -> String {
         if self.is_empty() {

@@ -73,12 +73,12 @@ impl Gateway {
         }
     }
 
-    /// Logs a warning when a token cannot be renewed, and another line when it can be renewed again.
+    /// Logs a warning when a tenant's token cannot be renewed, and another line when it can be renewed again.
     pub(super) fn note_outage(&self, request: &Request, outcome: &Result<Success>) {
-        if !matches!(request.operation(), "resolve" | "token") {
+        if request.operation() != "resolve" {
             return;
         }
-        let (subject, now) = (&request.subject.connected(), Instant::now());
+        let (subject, now) = (&request.subject, Instant::now());
         match outcome {
             Err(error) if error.is_outage() => {
                 if self.outages.lock().failed(subject, now) {

@@ -57,7 +57,7 @@ pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> N
 /// The error of a request that was not begun, because its deadline had passed.
 pub(super) fn too_late(target: &Target) -> NexusError {
     let what =
-        "no time was left to send the request; raise `timeout` if a server is known to be slow";
+        "timed out before the request was sent; raise `timeout` if a server is known to be slow";
     let message = format!("{}: {what}", target.place);
     NexusError::new(ErrorKind::Timeout, message).with(|inner| {
         inner.origin = target.server;

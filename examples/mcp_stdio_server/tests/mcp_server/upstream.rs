@@ -145,7 +145,7 @@ fn a_tool_writes() {
 fn a_path_does_not_leave_the_api() {
     let (gateway, mut client) = connected();
     let own = format!("{}/user", gateway.url());
-    let (relative, refused) = ("must begin with a slash", "invalid_input: url: ");
+    let (relative, refused) = ("must begin with a slash", "provider \"github\": url: ");
     for (path, expected) in [
         ("", relative),
         ("user", relative),

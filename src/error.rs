@@ -106,8 +106,8 @@ impl NexusError {
     }
 
     /// Creates an error with this code, for your own mocks. The code determines [`kind`](Self::kind),
-    /// [`is_retryable`](Self::is_retryable) and [`needs_reconnect`](Self::needs_reconnect). A code such as
-    /// `http_503` also sets [`status_code`](Self::status_code).
+    /// [`origin`](Self::origin), [`is_retryable`](Self::is_retryable) and [`needs_reconnect`](Self::needs_reconnect). A code
+    /// such as `http_503` is a gateway's, and also sets [`status_code`](Self::status_code).
     ///
     /// ```
     /// use nexus_sdk::{ErrorKind, NexusError};

@@ -129,8 +129,8 @@ impl NexusClient {
     ///
     /// Gateways also report `failed` until the user has consented. The SDK then requests
     /// `GET /v1/token/{id}`, because the error in the response shows whether the connection may still become
-    /// active. Of the error statuses without a code, only 401 and 410 end the wait. The others may come from a proxy, or
-    /// from gateway 0.2, which sends 403 until the user has consented. Gateways up to version 0.4 report a failed consent or a
+    /// active. Of the error statuses without a code, only 401 and 410 end the wait, and no web page does. The others may come
+    /// from a proxy, or from gateway 0.2, which sends 403 until the user has consented. Gateways up to version 0.4 report a failed consent or a
     /// superseded connection in the same way as a connection that waits for consent. The wait then ends with the error
     /// `timeout`.
     ///
@@ -146,8 +146,8 @@ impl NexusClient {
     ///
     /// `timeout` if the status is still not final after [`WaitOptions::timeout`]. `aborted` if
     /// [`WaitOptions::on_poll`] returns `Break`. `invalid_input` for a blank id. `invalid_api_key` (403) if the gateway
-    /// and its broker have different keys. `invalid_response`, and any other error that is [final](crate::ErrorKind#codes)
-    /// and does not tell the connection's status, such as `http_401`.
+    /// and its broker have different keys, and any other error that is [final](crate::ErrorKind#codes) and does not tell the
+    /// connection's status, such as `http_401`. `request_failed` if TLS fails before the gateway has responded to a poll.
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};

@@ -4,7 +4,7 @@ use ureq::http::HeaderMap;
 
 use super::NexusClient;
 use crate::cache::TokenCache;
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::{ErrorKind, NexusError, Result, Subject};
 use crate::fetch::fetcher::{Credential, Fetcher};
 use crate::fetch::options::FetchOptions;
 use crate::tenant::Tenant;
@@ -134,11 +134,12 @@ impl NexusClient {
         provider: &str,
     ) -> Result<HeaderMap> {
         let token = self.get_cached_token(cache, workspace_id, provider)?;
-        let header = token.to_header()?.ok_or_else(|| {
+        let header = token.to_header().and_then(|header| {
             let problem = "this provider's credential goes into the URL; use authenticated_fetch";
-            NexusError::new(ErrorKind::UnsupportedStrategy, problem)
-        })?;
-        Ok(HeaderMap::from_iter([header]))
+            header.ok_or_else(|| NexusError::new(ErrorKind::UnsupportedStrategy, problem))
+        });
+        let header = header.map_err(|error| error.about(&Subject::tenant(workspace_id, provider)));
+        Ok(HeaderMap::from_iter([header?]))
     }
 
     /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept a

@@ -58,6 +58,7 @@ impl NexusClient {
         let request = request.of_workspace(input.workspace_id.as_deref());
         let request = request.of_provider(input.provider_name.as_deref());
         let request = request.json(&input.body());
+        let subject = request.subject.clone();
         let deadline = self.0.gateway.longest_call();
         let tenant = input
             .workspace_id
@@ -71,7 +72,7 @@ impl NexusClient {
         };
         let response = self.0.flights.call(&key, request, deadline);
         let body = response.map_err(of_session)?.body().clone();
-        AgentSession::from_json(body.into())
+        AgentSession::from_json(body.into()).map_err(|error| error.about(&subject))
     }
 
     /// Returns the current state of a session, without its token.
@@ -98,6 +99,7 @@ impl NexusClient {
         let request = Request::get(with_id("/v1/agent-sessions/", "session_id", session_id)?);
         let request = request.of_session(session_id);
         AgentSession::from_json(self.send_of_session(&request)?)
+            .map_err(|error| error.about(&request.subject))
     }
 
     /// Closes a session. The gateway then reports the session as inactive. A `bearer` token may still work,

@@ -74,8 +74,8 @@ pub enum ErrorKind {
     /// `max_retries_exceeded`: the kind of an error that a program has made with this code, for its own tests. The SDK's
     /// errors with this code have the kind of the last failure.
     MaxRetriesExceeded,
-    /// `request_failed`: the network, the server or this machine failed before the response was complete. The gateway
-    /// or upstream may have acted on the request.
+    /// `request_failed`: the network, the server or this machine failed before the response was complete.
+    /// [`may_have_been_sent`](super::NexusError::may_have_been_sent) tells if the server may have acted on the request.
     RequestFailed,
     /// `timeout`: the deadline passed.
     Timeout,

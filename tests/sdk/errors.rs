@@ -90,6 +90,20 @@ fn every_method_passes_on_what_the_gateway_says() {
     }
 }
 
+/// The names at the beginning of a method's errors.
+fn subject_of(method: &str) -> &'static str {
+    match method.split(',').next().unwrap() {
+        "request_connection" => "workspace \"u\", provider \"github\": ",
+        "resolve_token" | "request_agent_session" => "workspace \"acme\", provider \"github\": ",
+        "check_connection" | "get_token_by_connection_id" | "refresh_connection" => {
+            "connection \"c\": "
+        }
+        "revoke_connection" => "connection \"00000000-0000-4000-8000-000000000001\": ",
+        "get_agent_session" | "close_agent_session" => "session \"session-1\": ",
+        _ => "",
+    }
+}
+
 #[test]
 fn what_a_response_has_to_have() {
     let gateway = connected();
@@ -100,7 +114,10 @@ fn what_a_response_has_to_have() {
     for (body, lenient) in [("{}", [ends, lists].concat()), ("", ends.to_vec())] {
         for (name, call) in METHODS {
             gateway.fail_next(1, Fault::reply(200, "application/json", body));
-            let code = call(&client).map(|error| error.code().to_owned());
+            let error = call(&client);
+            let is_named = |error: &NexusError| error.message().starts_with(subject_of(name));
+            assert!(error.as_ref().is_none_or(is_named), "{error:?}");
+            let code = error.map(|error| error.code().to_owned());
             let expected = (!lenient.contains(&name)).then(|| "invalid_response".to_owned());
             assert_eq!(code, expected, "{name}: {body:?}");
         }

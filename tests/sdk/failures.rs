@@ -392,6 +392,7 @@ fn an_error_after_a_redirect_does_not_show_the_host() {
             fetcher = fetcher.allow_hosts(hosts.iter().copied()).unwrap();
         }
         for path in ["/once", "/twice"] {
+            let fetcher = fetcher.clone().hide_credential(path == "/twice");
             let error = fetcher.get(&api.url(path)).unwrap_err();
             assert_eq!(error.kind(), kind, "{target}: {error}");
             assert_eq!(

@@ -174,7 +174,8 @@ impl RetryPolicy {
 
     /// Makes attempts until one succeeds or fails for good, at most as many as the policy allows. `refused` tells why a
     /// response is retried. `note` logs each retry. `may_go_on` gets the pause before an attempt. If it returns false, no
-    /// further attempt begins. `pause` blocks for the time that it gets, or until `may_go_on` would return false.
+    /// further attempt begins. `pause` blocks for the time that it gets, or until `may_go_on` would return false. The error
+    /// states that a request may have been sent if that is so for any of the attempts.
     pub(crate) fn run<T>(
         &self,
         note: impl Fn(fmt::Arguments<'_>),
@@ -193,10 +194,8 @@ impl RetryPolicy {
                 }
             };
             let outcome = attempt().map_err(keep);
-            was_sent = outcome
-                .as_ref()
-                .err()
-                .is_none_or(NexusError::may_have_been_sent);
+            let error = outcome.as_ref().err();
+            was_sent = error.is_none_or(NexusError::may_have_been_sent);
             let failure = match &outcome {
                 Ok(response) => refused(response),
                 Err(error) => error.may_repeat().then(|| Failure::of(error)),

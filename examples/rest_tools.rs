@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use nexus_sdk::serde_json::{self, Value, json};
 use nexus_sdk::testing::{DevGateway, Provider};
-use nexus_sdk::{FetchOptions, Fetcher, NexusClient, NexusClientOptions, TokenCache};
+use nexus_sdk::{FetchOptions, Fetcher, NexusClient, NexusClientOptions, NexusError, TokenCache};
 
 fn main() -> ExitCode {
     match run() {
@@ -100,26 +100,19 @@ impl Tools {
 
     fn post(&self, path: &str, body: &Value) -> Result<Value, Box<dyn Error>> {
         let options = FetchOptions::default().method("POST").json(body);
-        let (status, _headers, body) = self.0.fetch(path, options)?;
-        match status {
-            200..=299 => serde_json::from_slice(&body)
-                .map_err(|error| format!("{path}: the response is not JSON: {error}").into()),
-            _ => Err(refused(path, status).into()),
-        }
+        let result = nexus_sdk::json(self.0.fetch(path, options)?);
+        result.map_err(|error| explained(path, &error).into())
     }
 }
 
-/// Explains a response from the API whose status is not 200 to 299.
-fn refused(path: &str, status: u16) -> String {
-    let (problem, advice) = match status {
-        401 | 403 => ("the API refused the key", "check WORKSPACE_ID and PROVIDER"),
-        429 | 500.. => ("the API responded", "try again later"),
-        _ => (
-            "the API refused the request",
-            "check UPSTREAM_URL and ARGUMENTS",
-        ),
+/// Adds what to do about a response that is not a result.
+fn explained(path: &str, error: &NexusError) -> String {
+    let advice = match error.status_code() {
+        Some(401 | 403) => "check WORKSPACE_ID and PROVIDER",
+        _ if error.is_retryable() => "try again later",
+        _ => "check UPSTREAM_URL and ARGUMENTS",
     };
-    format!("{path}: {problem} with status {status}; {advice}")
+    format!("{path}: {error}; {advice}")
 }
 
 /// Returns the address of the provider's API that the gateway lists.

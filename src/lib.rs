@@ -55,8 +55,10 @@
 //! - [`TokenCache`] holds tokens by workspace and provider. A client gets only the tokens of its own gateway from it.
 //! - [`Fetcher`] bundles a client, a cache, a workspace and a provider. It can limit the credential to the hosts of one
 //!   API, so that a URL from a model cannot send the credential elsewhere. Its page lists the errors of a fetch.
+//! - [`json`](fn@json) turns the response of a fetch into a value, or its status into an error.
+//!   [`Fetcher::download`] writes a body to a file.
 //! - [`authenticated_agent`](NexusClient::authenticated_agent) returns a ureq agent that adds the credential, for bodies
-//!   that stream and for libraries that accept such an agent.
+//!   that stream and for libraries that accept such an agent. [`Fetcher::agent`] keeps to the hosts of one API.
 //! - [`NexusError`] is the error type of clients, fetchers and listeners. [`ErrorKind`] lists the SDK's codes, and the
 //!   known codes of gateways with what to do about each.
 //! - [`refreshes`] says how processes and hosts share a connection, and how to learn its state. [`security`] says where

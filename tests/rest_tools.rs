@@ -103,7 +103,7 @@ fn errors_are_one_line() {
         (&[], "NEXUS_GATEWAY_URL=nowhere", "NEXUS_GATEWAY_URL: "),
         (&["weather", "echo"], usual, not_found),
         (&["", "echo", "{"], usual, "ARGUMENTS is not JSON: "),
-        (&["", "echo", "[]"], usual, "status 400; check UPSTREAM_URL"),
+        (&["", "echo", "[]"], usual, "; check UPSTREAM_URL"),
     ];
     for (args, setting, part) in cases {
         assert_failed(&run(&gateway, args, setting), part);
@@ -117,8 +117,8 @@ fn responses_of_no_use_are_errors_too() {
     let hidden = failed.replace("no\\nwind", "a\\u202eb");
     let (search, execute) = ("/api/tools/search", "/api/tools/execute");
     for (path, status, body, part) in [
-        (search, 401, "", "the API refused the key"),
-        (search, 503, "", "with status 503; try again later"),
+        (search, 401, "", "(Unauthorized); check WORKSPACE_ID"),
+        (search, 503, "", "(Service Unavailable); try again later"),
         (search, 200, "{", "the response is not JSON"),
         (search, 200, "{}", "the response is not a list"),
         (execute, 200, "[]", "the response has no content"),

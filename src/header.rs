@@ -113,16 +113,31 @@ pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<
         NexusError::invalid_input(&format!("header {number}"), problem)
     })?;
     let place = || format!("header {number} ({name})");
-    let invalid = |problem| NexusError::invalid_input(&place(), problem);
-    // The SDK replaces a `Content-Length`.
-    if frames_request(&name) && name != CONTENT_LENGTH {
-        return Err(invalid("only the SDK may set it; leave it out"));
-    }
-    let value = HeaderValue::from_bytes(value).ok();
-    let value = value.filter(|value| can_carry(&name, value));
-    let value = value
-        .ok_or_else(|| invalid("its value has a line break or invalid character; remove it"))?;
+    let value = HeaderValue::from_bytes(value).map_err(|_| not_sendable(&place()))?;
+    check(&name, &value, place)?;
     append(headers, name, value)
+}
+
+/// Refuses a caller's header that cannot be sent, or that frames the request (except `Content-Length`, which the SDK
+/// replaces).
+pub(crate) fn check(
+    name: &HeaderName,
+    value: &HeaderValue,
+    place: impl Fn() -> String,
+) -> Result<()> {
+    if frames_request(name) && name != CONTENT_LENGTH {
+        let problem = "only the SDK may set it; leave it out";
+        return Err(NexusError::invalid_input(&place(), problem));
+    }
+    if !can_carry(name, value) {
+        return Err(not_sendable(&place()));
+    }
+    Ok(())
+}
+
+fn not_sendable(place: &str) -> NexusError {
+    let problem = "its value has a line break or invalid character; remove it";
+    NexusError::invalid_input(place, problem)
 }
 
 /// Returns whether a header must not be sent to another origin after a redirect. `name` must be in lower case. True

@@ -49,7 +49,8 @@ pub enum Redirects {
 /// The options of [`authenticated_fetch`](crate::NexusClient::authenticated_fetch) and
 /// [`Fetcher::fetch`](crate::Fetcher::fetch), such as the method, headers and data. Default: a `GET` without headers or data.
 ///
-/// An invalid value makes the fetch fail with `invalid_input`.
+/// An invalid value makes the fetch fail with `invalid_input`. The fields are for reading the options, for example in a
+/// test.
 ///
 /// ```
 /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -68,16 +69,23 @@ pub enum Redirects {
 #[derive(Clone, Default)]
 #[must_use]
 pub struct FetchOptions {
-    pub(crate) method: Method,
-    pub(crate) headers: HeaderMap,
-    pub(crate) data: Option<Vec<u8>>,
+    /// The method: see [`method`](Self::method()).
+    pub method: Method,
+    /// The headers: see [`header`](Self::header()).
+    pub headers: HeaderMap,
+    /// The body: see [`data`](Self::data()).
+    pub data: Option<Vec<u8>>,
+    /// The names and values to append to the URL's query: see [`query`](Self::query()).
+    pub query: Vec<(String, String)>,
+    /// The time limit of the whole call: see [`timeout`](Self::timeout()).
+    pub timeout: Option<Duration>,
+    /// The choice between following and returning redirects: see [`redirects`](Self::redirects()).
+    pub redirects: Option<Redirects>,
+    /// The retry policy: see [`retry_policy`](Self::retry_policy()).
+    pub retry_policy: Option<RetryPolicy>,
+    /// True if a status of 400 and above is an error: see [`http_status_as_error`](Self::http_status_as_error()).
+    pub http_status_as_error: Option<bool>,
     is_json: bool,
-    /// Encoded `name=value` pairs.
-    query: Vec<String>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) redirects: Option<Redirects>,
-    pub(super) retry_policy: Option<RetryPolicy>,
-    pub(super) http_status_as_error: Option<bool>,
     /// The error for the first invalid value.
     problem: Option<NexusError>,
 }
@@ -172,9 +180,8 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn query(mut self, name: impl AsRef<str>, value: impl fmt::Display) -> Self {
-        let value = value.to_string();
-        let pair = [&url::encode(name.as_ref()), "=", &url::encode(&value)];
-        self.query.push(pair.concat());
+        let pair = (name.as_ref().to_owned(), value.to_string());
+        self.query.push(pair);
         self
     }
 
@@ -242,7 +249,7 @@ impl FetchOptions {
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
-        self.noting(error::not_zero("timeout", timeout))
+        self
     }
 
     /// Sets whether redirects are followed. Default [`Redirects::Follow`].
@@ -349,14 +356,12 @@ impl FetchOptions {
         }
         let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
         let (_, in_url) = url.split_once('?').unwrap_or_default();
-        let own = in_url
-            .split('&')
-            .chain(self.query.iter().map(String::as_str));
-        let own: Vec<_> = own.map(url::parameter_name).collect();
-        let query = query
-            .iter()
-            .filter(|pair| !own.contains(&url::parameter_name(pair)));
-        self.query.extend(query.cloned().collect::<Vec<_>>());
+        let in_url: Vec<_> = in_url.split('&').map(url::parameter_name).collect();
+        let own: Vec<_> = self.query.iter().map(|(name, _)| name.clone()).collect();
+        let is_set =
+            |name: &String| own.contains(name) || in_url.iter().any(|it| it == name.as_bytes());
+        let unset = query.iter().filter(|(name, _)| !is_set(name));
+        self.query.extend(unset.cloned());
         self.timeout = self.timeout.or(defaults.timeout);
         self.redirects = self.redirects.or(defaults.redirects);
         self.retry_policy = self.retry_policy.or_else(|| defaults.retry_policy.clone());
@@ -368,7 +373,10 @@ impl FetchOptions {
     /// Removes the URL's fragment, which is never sent, and appends the query.
     pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
         let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
-        let append = |url: Cow<'a, str>, pair: &String| url::with_parameter(&url, pair).into();
+        let append = |url: Cow<'a, str>, (name, value): &(String, String)| {
+            let pair = [&url::encode(name), "=", &url::encode(value)].concat();
+            url::with_parameter(&url, &pair).into()
+        };
         self.query.iter().fold(url.into(), append)
     }
 
@@ -387,6 +395,12 @@ impl FetchOptions {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
+        refuse_method(self.method.as_str())?;
+        for (name, value) in &self.headers {
+            header::check(name, value, || format!("header {name}"))?;
+        }
+        self.timeout
+            .map_or(Ok(()), |it| error::not_zero("timeout", it))?;
         self.headers.remove(CONTENT_LENGTH);
         if self.is_json && !self.headers.contains_key(CONTENT_TYPE) {
             let json = HeaderValue::from_static("application/json");
@@ -408,12 +422,17 @@ debug_only!(FetchOptions: method, timeout, redirects, retry_policy);
 ///
 /// `invalid_input` if the text is not a method, or if the method must not carry a credential.
 pub(super) fn check_method(text: &str) -> Result<Method> {
+    refuse_method(text)?;
     let upper = text.to_ascii_uppercase();
-    if REFUSED.contains(&upper.as_str()) {
+    let problem = "is not an HTTP method; set a method such as GET or POST";
+    Method::from_bytes(upper.as_bytes()).map_err(|_| NexusError::invalid_input("method", problem))
+}
+
+fn refuse_method(name: &str) -> Result<()> {
+    if REFUSED.iter().any(|it| name.eq_ignore_ascii_case(it)) {
         let problem =
             "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another method";
         return Err(NexusError::invalid_input("method", problem));
     }
-    let problem = "is not an HTTP method; set a method such as GET or POST";
-    Method::from_bytes(upper.as_bytes()).map_err(|_| NexusError::invalid_input("method", problem))
+    Ok(())
 }

@@ -3,11 +3,12 @@
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use nexus_sdk::http::{HeaderValue, Method};
 use nexus_sdk::serde_json::{Map, Value, json};
 use nexus_sdk::{
-    AgentSessionInput, CachedToken, ConnectionStatus, ErrorKind, Fetcher, LogLevel, NexusClient,
-    NexusClientOptions, NexusError, Providers, RequestConnectionInput, RetryPolicy, RevokeOptions,
-    TokenCache, WaitOptions,
+    AgentSessionInput, CachedToken, ConnectionStatus, ErrorKind, FetchOptions, Fetcher, LogLevel,
+    NexusClient, NexusClientOptions, NexusError, Providers, Redirects, RequestConnectionInput,
+    RetryPolicy, RevokeOptions, TokenCache, WaitOptions,
 };
 
 use crate::support::{Server, client, fetcher, gateway, options, text};
@@ -65,6 +66,31 @@ fn inputs_and_options_can_be_read_back() {
         (Duration::from_secs(2), true)
     );
 
+    let fetch = FetchOptions::default()
+        .method("put")
+        .header("Accept", "a/b");
+    let fetch = fetch
+        .data("body")
+        .query("page size", 2)
+        .http_status_as_error(true);
+    let fetch = fetch
+        .timeout(Duration::from_secs(5))
+        .redirects(Redirects::Manual);
+    assert_eq!(
+        (&fetch.method, &fetch.headers["accept"]),
+        (&Method::PUT, &"a/b".parse().unwrap())
+    );
+    assert_eq!(
+        (fetch.data.as_deref(), fetch.http_status_as_error),
+        (Some(&b"body"[..]), Some(true))
+    );
+    assert_eq!(fetch.query, [("page size".to_owned(), "2".to_owned())]);
+    assert_eq!(
+        (fetch.timeout, fetch.redirects),
+        (Some(Duration::from_secs(5)), Some(Redirects::Manual))
+    );
+    assert_eq!(fetch.retry_policy, None);
+
     let options = NexusClientOptions::new("https://nexus.example.com")
         .api_key("k-1")
         .retry_policy(policy.clone());
@@ -94,6 +120,49 @@ fn no_timeout_overflows() {
     longest.timeout = Duration::MAX;
     let fetched = fetcher(longest).get(&upstream.url("/"));
     assert_eq!(fetched.unwrap().0, 200);
+}
+
+/// Fields can be set as well, and a fetch checks them as it checks what a setter gets.
+#[test]
+fn options_of_a_fetch_are_checked_wherever_they_come_from() {
+    let upstream = Server::play(vec![text(200, "ok")]);
+    let fetcher = fetcher(options(&upstream));
+    let with_header = |name: &'static str, value: &[u8]| {
+        let mut options = FetchOptions::default();
+        let value = HeaderValue::from_bytes(value).unwrap();
+        options.headers.insert(name, value);
+        options
+    };
+    let (mut trace, mut at_once) = (FetchOptions::default(), FetchOptions::default());
+    trace.method = Method::TRACE;
+    at_once.timeout = Some(Duration::ZERO);
+    let table = [
+        (trace, "method: "),
+        (at_once, "timeout: "),
+        (
+            with_header("transfer-encoding", b"chunked"),
+            "header transfer-encoding: ",
+        ),
+        (
+            with_header("authorization", b"\xff"),
+            "header authorization: ",
+        ),
+        (with_header("content-length", b"9"), ""),
+    ];
+    for (options, begins) in table {
+        let sent = fetcher.fetch(&upstream.url("/"), options);
+        match sent {
+            Ok((status, ..)) => assert_eq!((status, begins), (200, "")),
+            Err(error) => {
+                assert_eq!(error.code(), "invalid_input", "{error}");
+                assert!(
+                    !begins.is_empty() && error.message().starts_with(begins),
+                    "{error}"
+                );
+            }
+        }
+    }
+    assert_eq!(upstream.requests().len(), 1);
 }
 
 #[test]

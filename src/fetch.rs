@@ -122,9 +122,11 @@ struct PendingFetch<'a, 'w> {
 }
 
 impl PendingFetch<'_, '_> {
-    /// Completes an error. Once the API has responded, it has had a request of this call, and no error is local.
+    /// Completes an error. Once the API has responded, it has had a request of this call, so no error is local, apart from
+    /// the failure of a download's writer.
     fn after_response(&self, error: NexusError) -> NexusError {
-        if !self.has_response || error.origin() == Origin::Gateway {
+        let is_of_writer = error.origin() == Origin::Local && error.may_have_been_sent();
+        if !self.has_response || error.origin() == Origin::Gateway || is_of_writer {
             return error;
         }
         error.of_api()

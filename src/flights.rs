@@ -221,11 +221,15 @@ impl Flights {
 
     /// Waits for the flights under way, for at most 5 s. Called when the last handle to the client is dropped.
     pub(crate) fn end(&self) {
-        let count = self.table.lock().len();
-        if count > 0 {
+        let table = self.table.lock();
+        let count = table.len();
+        let first = table.first();
+        let prefix = first.map(|first| first.flight.request.subject.prefix());
+        drop(table);
+        if let Some(prefix) = prefix {
             self.gateway.log.warn(format_args!(
-                "waiting up to {} s for gateway calls to end ({count} running); if a call is cut short, \
-                 the provider may revoke the user's grant",
+                "{prefix}waiting up to {} s for gateway calls to end (this is one of {count}); if a call is cut short, the \
+                 provider may revoke the user's grant",
                 DROP_TIMEOUT.as_secs()
             ));
             self.begin_end();
@@ -404,7 +408,9 @@ impl Flights {
         let attempt = || {
             let lock = self.process_lock.as_ref();
             let waits_for = |name| *flight.lock_name.lock() = name;
-            let _guard = turn::acquire(lock, &flight.key, &self.gateway, is_ending, waits_for)?;
+            let subject = &flight.request.subject;
+            let gateway = &self.gateway;
+            let _guard = turn::acquire(lock, &flight.key, subject, gateway, is_ending, waits_for)?;
             Ok(self
                 .gateway
                 .attempt(&flight.request, true, &Cell::new(false)))

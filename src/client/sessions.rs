@@ -71,8 +71,10 @@ impl NexusClient {
             self.0.connections.by_id(id, request)
         };
         let response = self.0.flights.call(&key, request, deadline);
-        let body = response.map_err(of_session)?.body().clone();
-        AgentSession::from_json(body.into()).map_err(|error| error.about(&subject))
+        let session = response
+            .map_err(of_session)
+            .and_then(|response| AgentSession::from_json(response.body().clone().into()));
+        session.map_err(|error| error.about(&subject))
     }
 
     /// Returns the current state of a session, without its token.
@@ -156,7 +158,8 @@ impl NexusClient {
     /// Sends a request. A gateway without agent sessions returns a 404 without a code, which becomes the error
     /// `sessions_not_supported`.
     fn send_of_session(&self, request: &Request) -> Result<Value> {
-        self.send(request).map_err(of_session)
+        let sent = self.send(request);
+        sent.map_err(|error| of_session(error).about(&request.subject))
     }
 }
 

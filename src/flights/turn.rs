@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::key::Key;
-use crate::error::{ErrorKind, NexusError, Result};
+use crate::error::{ErrorKind, NexusError, Result, Subject};
 use crate::gateway::Gateway;
 use crate::lock::{self, ProcessLock};
 
@@ -18,6 +18,7 @@ use crate::lock::{self, ProcessLock};
 pub(super) fn acquire(
     lock: Option<&ProcessLock>,
     key: &Key,
+    subject: &Subject,
     gateway: &Gateway,
     is_ending: impl Fn() -> bool,
     waits_for: impl Fn(Option<String>),
@@ -38,8 +39,9 @@ pub(super) fn acquire(
         }
         Err(problem) => {
             if !lock.has_failed.swap(true, Ordering::Relaxed) {
+                let prefix = subject.prefix();
                 gateway.log.warn(format_args!(
-                    "continuing without {name}: {problem}; check it, or set lock_dir, NEXUS_LOCK_DIR or refresh_lock, \
+                    "{prefix}continuing without {name}: {problem}; check it, or set lock_dir, NEXUS_LOCK_DIR or refresh_lock, \
                      because the provider may revoke the user's grant if two processes refresh the same token at once"
                 ));
             }

@@ -42,7 +42,15 @@ fn guard() -> Box<dyn Send> {
 fn nobody_waits_in_a_program_that_ends() {
     let (gateway, key) = (gateway(), tenant("ws", "p"));
     let lock = process_lock(|| Ok(None));
-    let error = acquire(Some(&lock), &key, &gateway, || true, |_| ()).map(|_| ());
+    let error = acquire(
+        Some(&lock),
+        &key,
+        &Subject::default(),
+        &gateway,
+        || true,
+        |_| (),
+    )
+    .map(|_| ());
     let error = error.unwrap_err();
     let name = format!("refresh_lock {}", key.lock_name(&gateway.address));
     assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
@@ -50,7 +58,15 @@ fn nobody_waits_in_a_program_that_ends() {
     assert!(error.message().contains("another process"), "{error}");
     // The lock is free.
     let lock = process_lock(|| Ok(Some(guard())));
-    let held = acquire(Some(&lock), &key, &gateway, || true, |_| ()).unwrap();
+    let held = acquire(
+        Some(&lock),
+        &key,
+        &Subject::default(),
+        &gateway,
+        || true,
+        |_| (),
+    )
+    .unwrap();
     assert!(held.is_some());
 }
 
@@ -69,6 +85,7 @@ fn a_lock_that_does_not_work_is_said_once_until_it_works_again() {
         let guard = acquire(
             Some(&lock),
             &tenant("ws", "p"),
+            &Subject::default(),
             &gateway(),
             || false,
             |_| (),
@@ -91,6 +108,7 @@ fn without_file_descriptors_or_memory_the_call_fails() {
         let outcome = acquire(
             Some(&lock),
             &tenant("ws", "p"),
+            &Subject::default(),
             &gateway(),
             || false,
             |_| (),

@@ -209,7 +209,7 @@ fn a_writer_that_fails_is_named() {
         ("later", Full(5, false)),
         ("at the end", Full(99, true)),
     ] {
-        let server = Server::play(vec![text(200, "the body")]);
+        let server = Server::play(vec![redirect(302, "/there"), text(200, "the body")]);
         let retried = get().retry_policy(retrying(2, Duration::from_millis(1)));
         let error = fetcher(options(&server))
             .download(&server.url("/"), retried, &mut writer)
@@ -228,7 +228,7 @@ fn a_writer_that_fails_is_named() {
             !error.is_retryable() && error.may_have_been_sent(),
             "{case}"
         );
-        assert_eq!(server.requests().len(), 1, "{case}");
+        assert_eq!(server.requests().len(), 2, "{case}");
     }
 }
 

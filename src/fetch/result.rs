@@ -25,7 +25,7 @@ const MAX_SEARCHED: usize = 64 * 1024;
 ///   [`status_code`](NexusError::status_code), and [`retry_after`](NexusError::retry_after) from the API's header. It is
 ///   retryable after 408, 425, 429 and 5xx. The message has at most 200 characters of the body.
 /// - `invalid_response`, with the origin [`Api`](crate::Origin::Api), for a body that is not JSON or not a `T`. The message
-///   has the line and column and, for a body that is not JSON, its `Content-Type` and at most 200 of its characters.
+///   has the line and column and, for a body that is not JSON, its `Content-Type`.
 ///
 /// ```
 /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -57,9 +57,12 @@ pub fn json<T: DeserializeOwned>((status, headers, body): (u16, HeaderMap, Vec<u
                 format!("the response's JSON is not what was expected: {problem}")
             }
             _ => {
-                let kind = headers.get(CONTENT_TYPE).map_or(&b"not set"[..], |it| it.as_bytes());
-                let (kind, begin) = (excerpt(kind), excerpt(text));
-                format!("the response is not JSON: {problem}; its Content-Type is {kind}, and it begins with: {begin}")
+                let kind = headers
+                    .get(CONTENT_TYPE)
+                    .map_or(&b"not set"[..], |it| it.as_bytes());
+                // The text is not shown, because a token may be in it.
+                let kind = excerpt(kind);
+                format!("the response is not JSON: {problem}; its Content-Type is {kind}")
             }
         };
         NexusError::new(ErrorKind::InvalidResponse, message).with(|inner| {

@@ -181,7 +181,7 @@ mod gzip {
         let table = [
             (b"[1, 2, 3, 4]".to_vec(), wrong),
             (packed[10..].to_vec(), wrong),
-            (packed[..10].to_vec(), corrupt),
+            (packed[..14].to_vec(), corrupt),
             (packed[..last].to_vec(), corrupt),
             (damaged, corrupt),
         ];

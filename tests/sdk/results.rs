@@ -64,29 +64,15 @@ fn what_is_no_json_says_where_and_what_it_looks_like() {
         (
             200,
             br#"{"a": "b""#,
-            &[
-                "is not JSON",
-                "line 1 column 9",
-                "text/html",
-                r#"begins with: {"a": "b""#,
-            ],
+            &["is not JSON", "line 1 column 9", "text/html"],
         ),
         (
             200,
             b"<html>",
-            &[
-                "is not JSON",
-                "line 1 column 1",
-                "text/html",
-                "begins with: <html>",
-            ],
+            &["is not JSON", "line 1 column 1", "text/html"],
         ),
-        (206, long.as_bytes(), &["begins with: <html> <p> [31mxxxx"]),
-        (
-            200,
-            b"\xff\xfe{",
-            &["is not JSON", "begins with: \u{fffd}\u{fffd}{"],
-        ),
+        (206, long.as_bytes(), &["is not JSON"]),
+        (200, b"\xff\xfe{", &["is not JSON", "line 1 column 1"]),
         (
             200,
             b"{\"login\": \"a\"} trailing",

@@ -188,7 +188,7 @@ impl DevGatewayBuilder {
 
     /// Sets whether the calls of each workspace are limited: to 10 per minute for request-connection, and to 60 per minute
     /// each for resolve, token and refresh. Default `false`. The quotas refill continuously. A call over the limit gets a
-    /// plain-text 429 with a `Retry-After`. [`like_v0_2`](Self::like_v0_2) turns the limits off.
+    /// plain-text 429 with a `Retry-After`.
     ///
     /// The workspace is the value of the header `X-Workspace-Id`, or else of the query parameter `workspace_id`. All
     /// calls that name no workspace share one set of limits.
@@ -206,23 +206,6 @@ impl DevGatewayBuilder {
     /// ```
     pub fn rate_limits(mut self, rate_limits: bool) -> Self {
         self.settings.rate_limits = rate_limits;
-        self
-    }
-
-    /// Behaves like gateway 0.2.0. The paths for resolve, revocation and agent sessions return a plain-text 404. Only
-    /// the refresh call refreshes: the token call returns an expired token with `credentials.expired: true`. Error
-    /// responses to token and refresh calls have an empty body, except the 401 for a wrong API key.
-    ///
-    /// ```
-    /// use nexus_sdk::testing::DevGateway;
-    ///
-    /// let gateway = DevGateway::builder().like_v0_2().connection("ws", "github").start()?;
-    /// let resolve = format!("{}/v1/resolve?workspace_id=ws&provider_name=github", gateway.url());
-    /// assert!(matches!(ureq::get(resolve).call(), Err(ureq::Error::StatusCode(404))));
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn like_v0_2(mut self) -> Self {
-        self.settings.v0_2 = true;
         self
     }
 

@@ -4,8 +4,7 @@
 //! state in memory, starts within milliseconds and ends when it is dropped.
 //!
 //! It behaves like gateway 0.4. Its own tests compare it with recorded exchanges of a real gateway. The recorded
-//! gateway had no agent sessions, but `DevGateway` serves them by default, as a broker does. [`DevGatewayBuilder::like_v0_2`]
-//! makes it behave like gateway 0.2.
+//! gateway had no agent sessions, but `DevGateway` serves them by default, as a broker does.
 //!
 //! It is not secure. Unless it requires an [API key](DevGatewayBuilder::api_key), any program that can reach the port
 //! can consent in the user's place. Its generated credentials work only with its own sample upstream.

@@ -121,34 +121,11 @@ fn route(call: &Call<'_>) -> Outcome {
 fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
     let (service, request) = (call.service, call.request);
     check_api_key(service, request)?;
-    if service.settings.v0_2 {
-        return v0_2(call, path);
-    }
     check_rate(call)?;
     match path {
         ["resolve"] => tokens::resolve(call),
         ["connections", id] => admin::revoke(call, id),
         ["agent-sessions", path @ ..] if service.settings.sessions => sessions::respond(call, path),
-        path => all_versions(call, path),
-    }
-}
-
-/// Gateway 0.2 has no resolve, no revocation and no sessions. Its error responses to token and refresh calls have no
-/// body, except the 401 for a wrong API key.
-fn v0_2(call: &Call<'_>, path: &[&str]) -> Outcome {
-    let response = all_versions(call, path);
-    match path {
-        ["token" | "refresh", _] => response.map_err(|error| match error.status() {
-            400 => Response::empty(403),
-            status => Response::empty(status),
-        }),
-        _ => response,
-    }
-}
-
-fn all_versions(call: &Call<'_>, path: &[&str]) -> Outcome {
-    let (service, request) = (call.service, call.request);
-    match path {
         ["request-connection"] => connecting::request_connection(call),
         ["check-connection", id] => tokens::check_connection(call, id),
         ["token", id] => tokens::token(call, id),

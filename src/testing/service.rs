@@ -64,7 +64,6 @@ pub(super) struct Settings {
     pub(super) api_key: Option<String>,
     pub(super) sessions: bool,
     pub(super) health_at: String,
-    pub(super) v0_2: bool,
     pub(super) rate_limits: bool,
     /// The routes, in the order in which they were set up. The last route that matches is served.
     pub(super) routes: Vec<Route>,
@@ -78,7 +77,6 @@ impl Default for Settings {
             api_key: None,
             sessions: true,
             health_at: "/health".to_owned(),
-            v0_2: false,
             rate_limits: false,
             routes: Vec::new(),
             scopes: Vec::new(),

@@ -90,15 +90,3 @@ fn a_failed_query_denies_a_connection_only_once() {
         assert_eq!(get(&gateway, path).0, 200);
     }
 }
-
-/// An error in what a gateway of version 0.2 says has no body.
-#[test]
-fn gateway_0_2_says_the_same_without_words() {
-    let gateway = DevGateway::builder().like_v0_2().start().unwrap();
-    let id = gateway.connect("ws", "github").unwrap();
-    gateway.database_away(true);
-    let token = get(&gateway, &format!("/v1/token/{id}"));
-    assert_eq!(token, (404, json!("")));
-    let check = get(&gateway, &format!("/v1/check-connection/{id}"));
-    assert_eq!(check, (200, json!({"status": "failed"})));
-}

@@ -26,8 +26,6 @@ use nexus_sdk::testing::DevGateway;
 use serde_json::{Value, json};
 use ureq::{Agent, Body};
 
-const UNKNOWN: &str = "11111111-2222-3333-4444-555555555555";
-
 /// Follows no redirect, and sends any method.
 fn agent() -> Agent {
     let config = Agent::config_builder().http_status_as_error(false);

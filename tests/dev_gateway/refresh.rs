@@ -5,9 +5,9 @@ use std::thread;
 use std::time::Duration;
 
 use nexus_sdk::testing::{DevGateway, Provider};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use crate::{UNKNOWN, bearer, code, delete, get, hang_up, post, resolve};
+use crate::{bearer, code, get, hang_up, post, resolve};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const PAIR: &str = "/v1/resolve?workspace_id=ws&provider_name=github";
@@ -124,35 +124,4 @@ fn the_health_worker_uses_the_refresh_token() {
         gateway.run_health_worker();
         assert_eq!(resolve(&gateway, "ws", "github"), token);
     }
-}
-
-#[test]
-fn gateway_0_2_refreshes_nothing_and_says_little() {
-    let gateway = DevGateway::builder().like_v0_2().start().unwrap();
-    let id = gateway.connect("ws", "github").unwrap();
-    let path = format!("/v1/token/{id}");
-    let (_, token) = get(&gateway, &path);
-    assert_eq!(token["credentials"]["expired"], false);
-    gateway.advance(HOUR);
-    let (status, later) = get(&gateway, &path);
-    let known = &token["access_token"];
-    assert_eq!((status, &later["access_token"]), (200, known));
-    assert_eq!(later["credentials"]["expired"], true);
-    let (status, fresh) = post(&gateway, &format!("/v1/refresh/{id}"), "");
-    assert_eq!((status, bearer(&gateway, &fresh)), (200, 200));
-
-    let gone = json!("404 page not found\n");
-    assert_eq!(get(&gateway, PAIR), (404, gone.clone()));
-    let revoked = delete(&gateway, &format!("/v1/connections/{id}"));
-    assert_eq!(revoked, (404, gone));
-    for (status, expected) in [("attention", 409), ("superseded", 403)] {
-        assert!(gateway.set_status(&id, status));
-        assert_eq!(get(&gateway, &path), (expected, json!("")), "{status}");
-        let refused = post(&gateway, &format!("/v1/refresh/{id}"), "");
-        assert_eq!(refused, (expected, json!("")), "{status}");
-        let check = get(&gateway, &format!("/v1/check-connection/{id}"));
-        assert_eq!(check, (200, json!({"status": "failed"})));
-    }
-    let unknown = format!("/v1/token/{UNKNOWN}");
-    assert_eq!(get(&gateway, &unknown), (404, json!("")));
 }

@@ -129,17 +129,20 @@ fn a_bare_status_ends_no_wait() {
 /// Gateway 0.2 refuses the token of a connection that waits for consent with a bare 403.
 #[test]
 fn a_consent_at_gateway_0_2_is_waited_for() {
-    let gateway = DevGateway::builder().like_v0_2().start().unwrap();
-    let client = client(&gateway);
-    let input = RequestConnectionInput::new("acme", "github", ["repo"], "http://localhost:3000/");
-    let connection = client.request_connection(&input).unwrap();
-    let consent = |polls: &str| {
-        if polls == "pending pending pending" {
-            visit(&connection.auth_url);
-        }
-    };
-    let (_, polls) = wait_with(&client, &connection.connection_id, consent);
+    let check = status("failed");
+    let refusal = reply(403, &[], "");
+    let gateway = Server::play(vec![
+        check.clone(),
+        refusal.clone(),
+        check.clone(),
+        refusal.clone(),
+        check,
+        refusal,
+        status("active"),
+    ]);
+    let (_, polls) = wait_with(&client(&gateway), "c", |_| ());
     assert_eq!(polls, "pending pending pending active");
+    assert_eq!(gateway.requests().len(), 7);
 }
 
 #[test]

@@ -1,5 +1,4 @@
-//! The paths that return a credential or its status. All of them can refresh the credential, but with `like_v0_2` only
-//! the refresh call does.
+//! The paths that return a credential or its status. All of them can refresh the credential.
 
 use serde_json::{Map, Value, json};
 
@@ -63,11 +62,7 @@ pub(super) fn refresh(call: &Call<'_>, id: &str) -> Outcome {
     refusal::database(call, refusal::connection_unreadable)?;
     let mut connections = call.service.connections.lock();
     let connection = connections.by_id(&id);
-    if call.service.settings.v0_2 {
-        refusal::usable(connection)?;
-    } else {
-        refusal::refreshable(connection)?;
-    }
+    refusal::refreshable(connection)?;
     drop(connections);
     refresh::run(call, &id).map_err(|failure| match failure {
         Failure::Refused => refusal::attention_required(),
@@ -95,7 +90,7 @@ pub(super) fn valid_id(id: &str, message: &str) -> Result<String, Response> {
     Err(refusal::invalid_id(message))
 }
 
-/// Responds with the credential. An expired credential is refreshed first, except with `like_v0_2`.
+/// Responds with the credential. An expired credential is refreshed first.
 fn credential(call: &Call<'_>, id: &str) -> Outcome {
     refresh_if_expired(call, id)?;
     // A gateway does not check the connection's status again.
@@ -107,14 +102,14 @@ fn credential(call: &Call<'_>, id: &str) -> Outcome {
         .ok_or_else(refusal::token_not_found)
 }
 
-/// Refreshes the credential of a usable connection if it has expired, except with `like_v0_2`.
+/// Refreshes the credential of a usable connection if it has expired.
 pub(super) fn refresh_if_expired(call: &Call<'_>, id: &str) -> Result<(), Response> {
     let service = call.service;
     let now = service.clock.now();
     let mut connections = service.connections.lock();
     let connection = refusal::usable(connections.by_id(id))?;
     let works = connection.credential(now).works_at(now);
-    if works || service.settings.v0_2 {
+    if works {
         return Ok(());
     }
     drop(connections);
@@ -137,9 +132,7 @@ fn token_response(service: &Service, connection: &mut Connection) -> Response {
     if connection.provider.has_tokens() {
         body = top_level(&credentials);
     }
-    if !service.settings.v0_2 {
-        body.insert("health_status".into(), health.into());
-    }
+    body.insert("health_status".into(), health.into());
     body.insert("credentials".into(), credentials.into());
     let strategy = connection.provider.strategy.clone();
     body.insert("strategy".into(), strategy);

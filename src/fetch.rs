@@ -76,9 +76,7 @@ impl Fetcher {
             None => options,
         };
         let url = self.absolute(options.with_query(url))?;
-        let timeout = options
-            .timeout
-            .unwrap_or(self.client.gateway.options.timeout);
+        let timeout = options.timeout.unwrap_or(self.client.options.timeout);
         let needs_secrets = self.hide_credential || options.http_status_as_error == Some(true);
         let mut fetch = PendingFetch {
             fetcher: self,
@@ -204,7 +202,7 @@ impl PendingFetch<'_, '_> {
         let idempotent = options.method.is_idempotent();
         let max_body = match destination {
             Some(_) => u64::MAX,
-            None => client.gateway.options.max_body_bytes,
+            None => client.options.max_body_bytes,
         };
         let attempt = || {
             let outgoing = Outgoing {
@@ -236,7 +234,7 @@ impl PendingFetch<'_, '_> {
         };
         let note = |line: fmt::Arguments<'_>| {
             let prefix = fetcher.subject().prefix();
-            client.gateway.log.warn(format_args!("{prefix}{line}"));
+            client.log.warn(format_args!("{prefix}{line}"));
         };
         policy.run(note, is_before, std::thread::sleep, attempt, refused)
     }

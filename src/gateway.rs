@@ -17,7 +17,9 @@ use crate::error::{self, ErrorKind, NexusError, Result, Subject};
 use crate::header;
 use crate::json::{self, Object};
 use crate::log::{Log, Outages};
+use crate::options::call::OnCall;
 use crate::options::{NexusClientOptions, base_url};
+use crate::retry::RetryPolicy;
 use crate::sync::Mutex;
 use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
@@ -34,8 +36,10 @@ const MAX_RESPONSE: u64 = 256 << 10;
 pub(crate) struct Gateway {
     transport: Arc<Transport>,
     pub(crate) log: Log,
-    /// The client's options. Their agent has been moved into `transport`.
-    pub(crate) options: NexusClientOptions,
+    timeout: Duration,
+    retry_policy: RetryPolicy,
+    on_call: Option<OnCall>,
+    api_key: String,
     /// The scheme, host and port of the gateway.
     pub(crate) origin: String,
     /// The gateway's URL without a slash at the end.
@@ -173,7 +177,7 @@ pub(crate) struct Attempt {
 impl Gateway {
     /// Checks the options that requests to the gateway depend on.
     pub(crate) fn new(
-        options: NexusClientOptions,
+        options: &NexusClientOptions,
         transport: Arc<Transport>,
         log: Log,
     ) -> Result<Self> {
@@ -188,24 +192,27 @@ impl Gateway {
         Ok(Self {
             transport,
             log,
+            timeout: options.timeout,
+            retry_policy: options.retry_policy.clone(),
+            on_call: options.on_call.clone(),
+            api_key: options.api_key.clone(),
             address: [&origin, base.path().trim_end_matches('/')].concat(),
             origin,
             headers: headers(&options.api_key)?,
             outages: Mutex::default(),
-            options,
         })
     }
 
     /// Returns the deadline of a caller that makes a call now: the client's timeout for each attempt, plus the longest
     /// pauses between the attempts.
     pub(crate) fn longest_call(&self) -> Deadline {
-        Deadline::after(self.options.retry_policy.longest_call(self.options.timeout))
+        Deadline::after(self.retry_policy.longest_call(self.timeout))
     }
 
     /// Returns the time limit of an attempt that may refresh a token. It is also the lease of the lock that the attempt
     /// holds.
     pub(crate) fn longest_turn(&self) -> Duration {
-        self.options.timeout.max(MIN_ATTEMPT)
+        self.timeout.max(MIN_ATTEMPT)
     }
 
     /// Sends a request that cannot refresh a token, retries it according to the policy, and reads the response.
@@ -237,7 +244,7 @@ impl Gateway {
             attempt.outcome
         };
         let note = |line: fmt::Arguments<'_>| self.log.debug(line);
-        let policy = &self.options.retry_policy;
+        let policy = &self.retry_policy;
         let outcome = policy.run(note, |_| !is_over(), pause, reported, |_| None);
         let outcome = outcome.map_err(|error| error.about(&call.subject));
         self.note_outage(call, &outcome);
@@ -285,16 +292,17 @@ impl Gateway {
         let timeout = if may_refresh {
             self.longest_turn()
         } else {
-            self.options.timeout
+            self.timeout
         };
-        let (at, deadline) = (Now::read(), Deadline::after(timeout));
+        let sent_at = Now::read();
+        let deadline = Deadline::after(timeout);
         let response = self.transport.send(request, deadline, call.max_response)?;
         if response.status().is_success() {
-            return success(&call.method, &response, at);
+            return success(&call.method, &response, sent_at);
         }
-        let secrets = call.secrets.iter().chain([&self.options.api_key]);
+        let secrets = call.secrets.iter().chain([&self.api_key]);
         let (error, status) = refusal::of(call.asked, &response, secrets);
-        let is_retried = self.options.retry_policy.retries_status(status) && error.is_retryable();
+        let is_retried = self.retry_policy.retries_status(status) && error.is_retryable();
         let is_post = call.method == Method::POST;
         let is_under_way = may_refresh && is_under_way(&error, is_post);
         Err(error.with(|inner| inner.may_repeat = is_retried && !is_under_way))

@@ -43,6 +43,9 @@ pub(crate) struct Inner {
     pub(crate) flights: Arc<Flights>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) asker: Asker,
+    /// The client's options. Their agent has been moved into `transport`.
+    pub(crate) options: NexusClientOptions,
+    pub(crate) log: Log,
     pub(crate) max_stale_wait: Duration,
 }
 
@@ -102,11 +105,10 @@ impl Inner {
         let agent = options.agent.take();
         let transport = Arc::new(Transport::new(agent, options.timeout)?);
         let lock = options.lock.clone().choose(log)?;
-        let uses_stale = options.stale_if_error;
-        let gateway = Arc::new(Gateway::new(options, Arc::clone(&transport), log)?);
+        let gateway = Arc::new(Gateway::new(&options, Arc::clone(&transport), log)?);
         let asker = Asker {
             gateway: gateway.address.as_str().into(),
-            uses_stale,
+            uses_stale: options.stale_if_error,
         };
         let flights = Flights::new(Arc::clone(&gateway), lock);
         Ok(Self {
@@ -115,6 +117,8 @@ impl Inner {
             flights: Arc::new(flights),
             connections: Arc::default(),
             asker,
+            options,
+            log,
             max_stale_wait: MAX_STALE_WAIT,
         })
     }

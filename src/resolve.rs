@@ -60,7 +60,7 @@ impl Inner {
                 Ok(Some(token)) => return Ok((token, Source::Gateway)),
                 Ok(None) => {}
                 Err(error) if has_stale && !error.is_final() => {
-                    self.gateway.log.info(format_args!(
+                    self.log.info(format_args!(
                         "the cached token stays in use, because there is no new token: {error}"
                     ));
                 }

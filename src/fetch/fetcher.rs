@@ -429,7 +429,8 @@ impl Fetcher {
         let Credential::Tenant(cache, Ok(tenant)) = &self.credential else {
             return Ok(Replacement::Confirmed);
         };
-        let (log, prefix) = (self.client.gateway.log, self.subject().prefix());
+        let log = self.client.log;
+        let prefix = self.subject().prefix();
         log.info(format_args!(
             "{prefix}the upstream refused the cached token (401 or 403)"
         ));
@@ -460,7 +461,7 @@ impl Fetcher {
     /// Refuses plain http to another machine unless the client allows it, and URLs that neither the base nor a rule
     /// allows.
     pub(super) fn check(&self, url: &Uri) -> Result<()> {
-        if !url::is_confidential(url) && !self.client.gateway.options.allow_insecure_http {
+        if !url::is_confidential(url) && !self.client.options.allow_insecure_http {
             let message = format!("url: {}", url::not_confidential(url));
             return Err(NexusError::new(ErrorKind::InsecureUrl, message));
         }

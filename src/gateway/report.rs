@@ -52,14 +52,15 @@ impl Gateway {
             error: attempt.outcome.as_ref().err(),
         };
         self.log_call(request, &call);
-        if let Some(on_call) = &self.options.on_call {
+        if let Some(on_call) = &self.on_call {
             on_call.call(&call, self.log);
         }
     }
 
     fn log_call(&self, request: &Request, call: &GatewayCall<'_>) {
-        let (operation, number) = (call.operation, call.attempt);
-        let attempts = self.options.retry_policy.attempts();
+        let operation = call.operation;
+        let number = call.attempt;
+        let attempts = self.retry_policy.attempts();
         let ms = call.duration.as_millis();
         match call.error {
             // The error names the subject.
@@ -78,7 +79,8 @@ impl Gateway {
         if request.operation() != "resolve" {
             return;
         }
-        let (subject, now) = (&request.subject, Instant::now());
+        let subject = &request.subject;
+        let now = Instant::now();
         match outcome {
             Err(error) if error.is_outage() => {
                 if self.outages.lock().failed(subject, now) {

@@ -128,7 +128,7 @@ impl NexusClient {
     /// ```
     pub fn resolve_token(&self, workspace_id: &str, provider: &str) -> Result<CachedToken> {
         let deadline = self.0.gateway.longest_call();
-        let tenant = Tenant::checked(workspace_id, provider)?;
+        let tenant = Tenant::new(workspace_id, provider);
         let response = self.0.resolve(&tenant, deadline)?;
         response.token().map(Arc::unwrap_or_clone)
     }

@@ -1,6 +1,7 @@
 //! Sends an authenticated request, with redirects, retries, and one replay after a 401 or 403.
 
-pub(crate) mod agent;
+pub(crate) mod access;
+mod agent;
 mod download;
 pub(crate) mod fetcher;
 pub(crate) mod options;
@@ -15,8 +16,8 @@ use std::fmt;
 use ureq::http::HeaderMap;
 
 use crate::error::{ErrorKind, NexusError, Origin, Result};
+use crate::fetch::access::Access;
 use crate::fetch::download::Destination;
-use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::{FetchOptions, Redirects};
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
@@ -27,83 +28,9 @@ use crate::time::date;
 use crate::token::CachedToken;
 use crate::transport::{Outgoing, Response};
 
-impl Fetcher {
-    /// Sends a request with these options. Methods such as [`get`](Self::get) are shorthands for `fetch`.
-    ///
-    /// # Errors
-    ///
-    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// use nexus_sdk::{FetchOptions, serde_json::json};
-    ///
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
-    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
-    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
-    /// assert_eq!(status, 201);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let response = self.send(url, options, None)?;
-        let (head, body) = response.into_parts();
-        Ok((head.status.as_u16(), head.headers, body))
-    }
-
-    /// Sends a request with these options. The body of a success goes to the destination, if there is one. An error names
-    /// the fetcher's workspace and provider.
-    fn send(
-        &self,
-        url: &str,
-        options: FetchOptions,
-        destination: Option<Destination<'_>>,
-    ) -> Result<Response> {
-        let sent = self.send_unnamed(url, options, destination);
-        sent.map_err(|error| error.about(&self.subject()))
-    }
-
-    fn send_unnamed(
-        &self,
-        url: &str,
-        options: FetchOptions,
-        destination: Option<Destination<'_>>,
-    ) -> Result<Response> {
-        let options = match &self.defaults {
-            Some(defaults) => options.or(defaults, url),
-            None => options,
-        };
-        let url = self.absolute(options.with_query(url))?;
-        let timeout = options.timeout.unwrap_or(self.client.options.timeout);
-        let needs_secrets = self.hide_credential || options.http_status_as_error == Some(true);
-        let mut fetch = PendingFetch {
-            fetcher: self,
-            hop: Hop {
-                call: &url,
-                url: self.check_url(&url)?,
-                options: options.check()?,
-                first: None,
-                authenticated: true,
-            },
-            deadline: Deadline::after(timeout),
-            source: Source::Cache,
-            doubt: None,
-            secrets: (needs_secrets || destination.is_some()).then(Secrets::default),
-            has_response: false,
-            has_reconnected: Cell::new(false),
-            destination,
-        };
-        let response = fetch.send_hops();
-        let response = response.map_err(|error| fetch.after_response(error))?;
-        fetch.finish(response)
-    }
-}
-
 /// A fetch whose URL and options have been checked.
 struct PendingFetch<'a, 'w> {
-    fetcher: &'a Fetcher,
+    access: &'a Access,
     hop: Hop<'a>,
     deadline: Deadline,
     /// The source of the token. After a 401, `Gateway` also means that the gateway has confirmed the token.
@@ -119,7 +46,44 @@ struct PendingFetch<'a, 'w> {
     destination: Option<Destination<'w>>,
 }
 
-impl PendingFetch<'_, '_> {
+impl<'a, 'w> PendingFetch<'a, 'w> {
+    /// Checks the URL and the options. `call` is the URL before placeholders are filled.
+    fn new(
+        access: &'a Access,
+        call: &'a str,
+        options: FetchOptions,
+        destination: Option<Destination<'w>>,
+    ) -> Result<Self> {
+        let timeout = options.timeout.unwrap_or(access.client.options.timeout);
+        let needs_secrets = access.hide_credential || options.http_status_as_error == Some(true);
+        let url = access.check_url(call)?;
+        let checked_options = options.check()?;
+        Ok(Self {
+            access,
+            hop: Hop {
+                call,
+                url,
+                options: checked_options,
+                first: None,
+                authenticated: true,
+            },
+            deadline: Deadline::after(timeout),
+            source: Source::Cache,
+            doubt: None,
+            secrets: (needs_secrets || destination.is_some()).then(Secrets::default),
+            has_response: false,
+            has_reconnected: Cell::new(false),
+            destination,
+        })
+    }
+
+    /// Sends the request, and returns the response with the credential hidden.
+    fn run(mut self) -> Result<Response> {
+        let sent = self.send_hops();
+        let response = sent.map_err(|error| self.after_response(error))?;
+        self.finish(response)
+    }
+
     /// Completes an error. Once the API has responded, it has had a request of this call, so no error is local, apart from
     /// the failure of a download's writer.
     fn after_response(&self, error: NexusError) -> NexusError {
@@ -133,10 +97,10 @@ impl PendingFetch<'_, '_> {
     /// Sends the request and follows redirects. A 401 or 403 for a cached token may mean that the token was revoked, or that
     /// the user has consented to more since. If the gateway then returns another token, sends the same hop once more.
     fn send_hops(&mut self) -> Result<Response> {
-        let (mut token, source) = self.fetcher.token(self.token_deadline())?;
+        let (mut token, source) = self.access.token(self.token_deadline())?;
         self.source = source;
         if let Cow::Owned(target) = token.target(self.hop.call)? {
-            self.hop.url = self.fetcher.check_url(&target)?;
+            self.hop.url = self.access.check_url(&target)?;
         }
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&token)?;
@@ -146,13 +110,14 @@ impl PendingFetch<'_, '_> {
                 // The server chose the URL of a redirect, and may have copied the credential into its path. The SDK
                 // does not know where, so it cannot put another token there.
                 let is_known = number == 0 || !token.is_in_path();
-                match self.fetcher.replacement(&token, self.token_deadline())? {
+                match self.access.replacement(&token, self.token_deadline())? {
                     Replacement::Replaced(fresh) if is_known => {
                         self.hop.url = match number {
-                            0 => self.fetcher.check_url(&fresh.target(self.hop.call)?)?,
+                            0 => self.access.check_url(&fresh.target(self.hop.call)?)?,
                             _ => fresh.redirect_target(self.hop.url.clone(), true)?,
                         };
-                        (token, self.source) = (fresh, Source::Gateway);
+                        token = fresh;
+                        self.source = Source::Gateway;
                         response = self.try_hop(&token)?;
                     }
                     Replacement::Replaced(_) => {}
@@ -168,7 +133,7 @@ impl PendingFetch<'_, '_> {
             };
             let next = self.hop.redirect(status, target, &token);
             next.map_err(NexusError::of_api)?;
-            let checked = self.fetcher.check(&self.hop.url);
+            let checked = self.access.check(&self.hop.url);
             checked.map_err(|error| self.hop.not_allowed(error.kind()).of_api())?;
         }
         let place = self.hop.place();
@@ -181,17 +146,15 @@ impl PendingFetch<'_, '_> {
     /// without a timeout of its own has the client's, which is no longer than a call to the gateway.
     fn token_deadline(&self) -> Deadline {
         match self.hop.options.timeout {
-            Some(_) => self
-                .deadline
-                .min(self.fetcher.client.gateway.longest_call()),
+            Some(_) => self.deadline.min(self.access.client.gateway.longest_call()),
             None => self.deadline,
         }
     }
 
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
-        let fetcher = self.fetcher;
-        let client = &fetcher.client;
+        let access = self.access;
+        let client = &access.client;
         let deadline = self.deadline;
         let hop = &self.hop;
         let secrets = &mut self.secrets;
@@ -233,7 +196,7 @@ impl PendingFetch<'_, '_> {
             })
         };
         let note = |line: fmt::Arguments<'_>| {
-            let prefix = fetcher.subject().prefix();
+            let prefix = access.subject().prefix();
             client.log.warn(format_args!("{prefix}{line}"));
         };
         policy.run(note, is_before, std::thread::sleep, attempt, refused)
@@ -249,7 +212,7 @@ impl PendingFetch<'_, '_> {
         };
         if let Some(secrets) = self
             .secrets
-            .filter(|_| is_error || self.fetcher.hide_credential)
+            .filter(|_| is_error || self.access.hide_credential)
         {
             secrets.hide_in(&mut head.headers, &mut body, self.deadline)?;
         }
@@ -258,7 +221,7 @@ impl PendingFetch<'_, '_> {
         }
         let place = format!("{}: ", self.hop.place());
         let is_refused = head.status == 401 && self.hop.authenticated;
-        let is_confirmed = self.source == Source::Gateway && self.fetcher.is_of_tenant();
+        let is_confirmed = self.source == Source::Gateway && self.access.is_of_tenant();
         Err(match self.doubt {
             Some(doubt) if is_refused => doubt,
             _ if is_refused && is_confirmed => result::refused(&place, &body),

@@ -45,6 +45,7 @@ impl Inner {
         tenant: &Arc<Tenant>,
         deadline: Deadline,
     ) -> Result<(Arc<CachedToken>, Source)> {
+        tenant.check()?;
         loop {
             let ticket = match cache.want(tenant, &Reason::Needed, &self.asker, Now::read()) {
                 Want::Use(token) | Want::Keep(token, _) => return Ok((token, Source::Cache)),
@@ -103,6 +104,7 @@ impl Inner {
 
     /// Asks the gateway for the tenant's credential, bypassing every cache. Blocks at most until the deadline.
     pub(crate) fn resolve(&self, tenant: &Tenant, deadline: Deadline) -> Result<Arc<Response>> {
+        tenant.check()?;
         self.flights
             .call(&Key::tenant(tenant), request(tenant), deadline)
     }

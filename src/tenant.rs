@@ -1,7 +1,5 @@
 //! The owner of a credential: a workspace at a provider.
 
-use std::sync::Arc;
-
 use crate::error::{self, Result};
 
 /// A workspace and a provider. `("a:b", "c")` and `("a", "b:c")` are different tenants.
@@ -19,14 +17,9 @@ impl Tenant {
         }
     }
 
-    /// Returns the tenant with these names.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for a blank name.
-    pub(crate) fn checked(workspace_id: &str, provider: &str) -> Result<Arc<Self>> {
-        error::not_blank("workspace_id", workspace_id)?;
-        error::not_blank("provider", provider)?;
-        Ok(Arc::new(Self::new(workspace_id, provider)))
+    /// Refuses a blank name with `invalid_input`.
+    pub(crate) fn check(&self) -> Result<()> {
+        error::not_blank("workspace_id", &self.workspace_id)?;
+        error::not_blank("provider", &self.provider)
     }
 }

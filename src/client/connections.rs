@@ -85,10 +85,11 @@ impl NexusClient {
     /// ```
     pub fn is_connected(&self, workspace_id: &str, provider: &str) -> Result<bool> {
         let deadline = self.0.gateway.longest_call();
-        let tenant = Tenant::checked(workspace_id, provider)?;
+        let tenant = Tenant::new(workspace_id, provider);
         let response = match self.0.resolve(&tenant, deadline) {
+            Ok(response) => response,
             Err(error) if error.needs_reconnect() => return Ok(false),
-            response => response?,
+            Err(error) => return Err(error),
         };
         TokenResponse::from_json(response.body().clone().into())?;
         Ok(true)

@@ -1,11 +1,14 @@
 //! Authenticated requests, and headers and agents that carry the credential for other HTTP clients.
 
+use std::sync::Arc;
+
 use ureq::http::HeaderMap;
 
 use super::NexusClient;
 use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result, Subject};
-use crate::fetch::fetcher::{Credential, Fetcher};
+use crate::fetch::access::Credential;
+use crate::fetch::fetcher::Fetcher;
 use crate::fetch::options::FetchOptions;
 use crate::tenant::Tenant;
 
@@ -103,7 +106,7 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
-        let tenant = Tenant::checked(workspace_id, provider);
+        let tenant = Arc::new(Tenant::new(workspace_id, provider));
         Fetcher::new(&self.0, Credential::Tenant(cache.clone(), tenant))
     }
 

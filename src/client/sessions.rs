@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use super::NexusClient;
 use crate::error::{NexusError, Result};
-use crate::fetch::fetcher::{Credential, Fetcher};
+use crate::fetch::access::Credential;
+use crate::fetch::fetcher::Fetcher;
 use crate::flights::Key;
 use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};

@@ -9,42 +9,14 @@ use ureq::middleware::{Middleware, MiddlewareNext};
 use ureq::{Body, SendBody};
 
 use crate::error::{NexusError, Result};
-use crate::fetch::fetcher::Fetcher;
+use crate::fetch::access::Access;
 use crate::fetch::options;
 use crate::resolve::Source;
 use crate::token::CachedToken;
 
-impl Fetcher {
-    /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept a ureq agent, and for
-    /// bodies that stream in either direction.
-    ///
-    /// The agent is that of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with two differences: it
-    /// sends requests only to the URLs that [`base_url`](Self::base_url) and [`allow_hosts`](Self::allow_hosts) allow, and
-    /// it appends a relative URL to the base. Without either setting, it goes to every host. Other settings of the fetcher,
-    /// such as [`defaults`](Self::defaults) and [`hide_credential`](Self::hide_credential), do not apply to the agent.
-    ///
-    /// Does not block. For a session's fetcher, the agent uses the session's token.
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
-    /// let agent = github.agent();
-    /// assert_eq!(agent.get("/user").call()?.status(), 200);
-    /// assert!(agent.get("https://evil.example/user").call().is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn agent(&self) -> ureq::Agent {
-        authenticated_agent(self.clone())
-    }
-}
-
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
-fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
-    let client = &fetcher.client;
+pub(super) fn authenticated_agent(access: Access) -> ureq::Agent {
+    let client = &access.client;
     let config = client.transport.config();
     let timeouts = config.timeouts();
     // ureq cannot add a middleware to an existing `Config`, so the settings are copied. They apply to every request of
@@ -68,10 +40,10 @@ fn authenticated_agent(fetcher: Fetcher) -> ureq::Agent {
         .timeout_per_write(config.timeout_per_write());
     #[cfg(any(feature = "rustls", feature = "native-tls"))]
     let builder = builder.tls_config(config.tls_config().clone());
-    builder.middleware(Injector(fetcher)).build().new_agent()
+    builder.middleware(Injector(access)).build().new_agent()
 }
 
-struct Injector(Fetcher);
+struct Injector(Access);
 
 impl Middleware for Injector {
     fn handle(

@@ -1,22 +1,22 @@
 //! A client for one credential, which can be limited to the URLs that the credential may be sent to.
 
-use std::borrow::Cow;
+use std::fmt;
+use std::io;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
-use ureq::http::{HeaderMap, Uri};
+use ureq::http::HeaderMap;
 
-use crate::cache::TokenCache;
-use crate::error::{ErrorKind, NexusError, Result, Subject};
+use crate::error::{NexusError, Result};
+use crate::fetch::PendingFetch;
+use crate::fetch::access::{Access, Credential};
+use crate::fetch::agent::authenticated_agent;
+use crate::fetch::download::Destination;
 use crate::fetch::options::FetchOptions;
-use crate::fetch::scope::{self, Base, Rule};
+use crate::fetch::scope::{Base, Rule};
 use crate::inner::Handle;
-use crate::log::debug_only;
-use crate::resolve::{Replacement, Source};
-use crate::tenant::Tenant;
-use crate::time::Deadline;
 use crate::token::CachedToken;
-use crate::url;
+use crate::transport::Response;
 
 /// Sends requests with the credential of a workspace and provider, or of an agent session.
 ///
@@ -61,32 +61,14 @@ use crate::url;
 #[derive(Clone)]
 #[must_use]
 pub struct Fetcher {
-    pub(super) client: Handle,
-    credential: Credential,
-    base: Option<Base>,
-    hosts: Option<Vec<Rule>>,
-    pub(super) hide_credential: bool,
-    pub(super) defaults: Option<Arc<FetchOptions>>,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum Credential {
-    /// The credential of a workspace and provider, from the cache or from the gateway. With a blank name, the error that
-    /// every request returns.
-    Tenant(TokenCache, Result<Arc<Tenant>>),
-    /// The credential of an agent session. It is not replaced after a 401.
-    #[cfg(feature = "sessions")]
-    Session(Arc<CachedToken>),
+    access: Access,
+    defaults: Option<Arc<FetchOptions>>,
 }
 
 impl Fetcher {
     pub(crate) fn new(client: &Handle, credential: Credential) -> Self {
         Self {
-            client: client.clone(),
-            credential,
-            base: None,
-            hosts: None,
-            hide_credential: false,
+            access: Access::new(client, credential),
             defaults: None,
         }
     }
@@ -125,7 +107,7 @@ impl Fetcher {
         hosts: impl IntoIterator<Item = H>,
     ) -> Result<Self> {
         let rules = hosts.into_iter().map(|host| Rule::parse(host.as_ref()));
-        self.hosts = Some(rules.collect::<Result<_>>()?);
+        self.access.hosts = Some(rules.collect::<Result<_>>()?);
         Ok(self)
     }
 
@@ -167,7 +149,7 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn base_url(mut self, url: impl AsRef<str>) -> Result<Self> {
-        self.base = Some(Base::parse(url.as_ref())?);
+        self.access.base = Some(Base::parse(url.as_ref())?);
         Ok(self)
     }
 
@@ -206,7 +188,7 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn hide_credential(mut self, hide: bool) -> Self {
-        self.hide_credential = hide;
+        self.access.hide_credential = hide;
         self
     }
 
@@ -265,7 +247,120 @@ impl Fetcher {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
-        Ok(self.token(self.client.gateway.longest_call())?.0)
+        let deadline = self.access.client.gateway.longest_call();
+        let (token, _source) = self.access.token(deadline)?;
+        Ok(token)
+    }
+
+    /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept a ureq agent, and for
+    /// bodies that stream in either direction.
+    ///
+    /// The agent is that of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with two differences: it
+    /// sends requests only to the URLs that [`base_url`](Self::base_url) and [`allow_hosts`](Self::allow_hosts) allow, and
+    /// it appends a relative URL to the base. Without either setting, it goes to every host. Other settings of the fetcher,
+    /// such as [`defaults`](Self::defaults) and [`hide_credential`](Self::hide_credential), do not apply to the agent.
+    ///
+    /// Does not block. For a session's fetcher, the agent uses the session's token.
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// let agent = github.agent();
+    /// assert_eq!(agent.get("/user").call()?.status(), 200);
+    /// assert!(agent.get("https://evil.example/user").call().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn agent(&self) -> ureq::Agent {
+        authenticated_agent(self.access.clone())
+    }
+
+    /// Sends a request with these options. Methods such as [`get`](Self::get) are shorthands for `fetch`.
+    ///
+    /// # Errors
+    ///
+    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// use nexus_sdk::{FetchOptions, serde_json::json};
+    ///
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
+    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
+    /// assert_eq!(status, 201);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        let response = self.send(url, options, None)?;
+        let (head, body) = response.into_parts();
+        Ok((head.status.as_u16(), head.headers, body))
+    }
+
+    /// Sends a request, and writes the body of the response to a writer as it arrives, for example to a file. Returns the
+    /// status, which is always 2xx, and the headers.
+    ///
+    /// Redirects, retries and the replay after a 401 are those of [`fetch`](Self::fetch). A download takes the same memory
+    /// whatever the size of the body is, and [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) does not limit
+    /// it. A gzip-compressed body is decompressed. At the end, the writer is flushed.
+    ///
+    /// Blocks until the body has been written, for at most [`FetchOptions::timeout`], by default the client's timeout
+    /// (30 s). For a large body, set a timeout that is long enough for the whole download. The SDK cannot interrupt the
+    /// writer.
+    ///
+    /// Nothing is retried once the first byte has been written. A download that then fails leaves the writer with a part of
+    /// the body, so write to a temporary file and rename it after the download.
+    ///
+    /// # Errors
+    ///
+    /// The errors of a fetch: see [`Fetcher`](Fetcher#errors). Also:
+    ///
+    /// - `http_<status>` or `credential_refused` for any status other than 2xx, as with
+    ///   [`http_status_as_error`](FetchOptions::http_status_as_error). Nothing is written.
+    /// - `request_failed`, with the origin [`Local`](crate::Origin::Local), if the writer fails. The message has the
+    ///   writer's own error.
+    /// - `request_failed` for a body that ends early.
+    /// - `invalid_input` for a fetcher with [`hide_credential`](Self::hide_credential), which can search only a body that is
+    ///   kept in memory.
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::builder().upstream("/release.tar", "application/x-tar", "content").start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// # let path = std::env::temp_dir().join(format!("nexus-download-{}", std::process::id()));
+    /// use nexus_sdk::FetchOptions;
+    /// use std::fs::File;
+    /// use std::time::Duration;
+    ///
+    /// let options = FetchOptions::default().timeout(Duration::from_secs(600));
+    /// let (_status, _headers) = github.download("/release.tar", options, &mut File::create(&path)?)?;
+    /// assert_eq!(std::fs::read(&path)?, b"content");
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn download(
+        &self,
+        url: &str,
+        options: FetchOptions,
+        writer: &mut impl io::Write,
+    ) -> Result<(u16, HeaderMap)> {
+        if self.access.hide_credential {
+            let problem = "hide_credential can search only a body that is kept in memory; use `fetch`, or a fetcher \
+                           without hide_credential";
+            return Err(NexusError::invalid_input("download", problem));
+        }
+        let destination = Destination::new(writer);
+        let response = self.send(url, options, Some(destination))?;
+        let (head, _) = response.into_parts();
+        Ok((head.status.as_u16(), head.headers))
     }
 
     /// Sends a `GET`. The URL is absolute, or is appended to the [`base_url`](Self::base_url).
@@ -389,91 +484,25 @@ impl Fetcher {
         self.fetch(url, FetchOptions::default().method("PATCH").data(data))
     }
 
-    /// Returns the tenant of the fetcher, for errors and log lines.
-    pub(super) fn subject(&self) -> Subject {
-        match &self.credential {
-            Credential::Tenant(_, Ok(tenant)) => {
-                Subject::tenant(&tenant.workspace_id, &tenant.provider)
-            }
-            _ => Subject::default(),
-        }
-    }
-
-    /// Returns whether the gateway can be asked about the credential. A session's credential is never replaced.
-    pub(super) fn is_of_tenant(&self) -> bool {
-        matches!(self.credential, Credential::Tenant(..))
-    }
-
-    /// Returns a token and its source. Blocks at most until the deadline.
-    pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
-        match &self.credential {
-            Credential::Tenant(cache, tenant) => {
-                let tenant = tenant.as_ref().map_err(Clone::clone)?;
-                self.client.token(cache, tenant, deadline)
-            }
-            #[cfg(feature = "sessions")]
-            Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
-        }
-    }
-
-    /// Asks the gateway after the upstream has refused a token from the cache. Blocks at most until the deadline.
-    ///
-    /// # Errors
-    ///
-    /// The gateway's error if it has refused for good.
-    pub(super) fn replacement(
+    /// Sends a request with these options. The body of a success goes to the destination, if there is one. An error names
+    /// the fetcher's workspace and provider.
+    fn send(
         &self,
-        refused: &Arc<CachedToken>,
-        deadline: Deadline,
-    ) -> Result<Replacement> {
-        let Credential::Tenant(cache, Ok(tenant)) = &self.credential else {
-            return Ok(Replacement::Confirmed);
+        url: &str,
+        options: FetchOptions,
+        destination: Option<Destination<'_>>,
+    ) -> Result<Response> {
+        let all_options = match &self.defaults {
+            Some(defaults) => options.or(defaults, url),
+            None => options,
         };
-        let log = self.client.log;
-        let prefix = self.subject().prefix();
-        log.info(format_args!(
-            "{prefix}the upstream refused the cached token (401 or 403)"
-        ));
-        let replacement = self.client.replacement(cache, tenant, refused, deadline)?;
-        if let Replacement::Unanswered(error) = &replacement {
-            log.info(format_args!(
-                "the gateway returned no new token after the upstream refused the old one: {error}"
-            ));
-        }
-        Ok(replacement)
-    }
-
-    /// Appends a relative URL to the base, if there is one.
-    pub(super) fn absolute<'a>(&self, url: Cow<'a, str>) -> Result<Cow<'a, str>> {
-        match &self.base {
-            Some(base) => Ok(base.absolute(&url)?.into()),
-            None => Ok(url),
-        }
-    }
-
-    /// Parses a URL, and checks that the credential may be sent to it.
-    pub(super) fn check_url(&self, text: &str) -> Result<Uri> {
-        let url = url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
-        self.check(&url)?;
-        Ok(url)
-    }
-
-    /// Refuses plain http to another machine unless the client allows it, and URLs that neither the base nor a rule
-    /// allows.
-    pub(super) fn check(&self, url: &Uri) -> Result<()> {
-        if !url::is_confidential(url) && !self.client.options.allow_insecure_http {
-            let message = format!("url: {}", url::not_confidential(url));
-            return Err(NexusError::new(ErrorKind::InsecureUrl, message));
-        }
-        let is_listed = match &self.hosts {
-            Some(rules) => rules.iter().any(|rule| rule.matches(url)),
-            None => self.base.is_none(),
-        };
-        let has_origin = |base: &Base| url::same_origin(&base.url, url);
-        if is_listed || self.base.as_ref().is_some_and(has_origin) {
-            return Ok(());
-        }
-        Err(scope::not_allowed(url))
+        let access = &self.access;
+        let target = access.absolute(all_options.with_query(url));
+        let sent = target.and_then(|target| {
+            let fetch = PendingFetch::new(access, &target, all_options, destination)?;
+            fetch.run()
+        });
+        sent.map_err(|error| error.about(&access.subject()))
     }
 }
 
@@ -481,7 +510,14 @@ impl Fetcher {
 impl UnwindSafe for Fetcher {}
 impl RefUnwindSafe for Fetcher {}
 
-debug_only!(Fetcher: credential, hide_credential);
+impl fmt::Debug for Fetcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetcher")
+            .field("credential", &self.access.credential)
+            .field("hide_credential", &self.access.hide_credential)
+            .finish_non_exhaustive()
+    }
+}
 
 #[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@
 use super::*;
 use crate::cache::TokenCache;
 use crate::error::meaning;
-use crate::fetch::fetcher::{Credential, Fetcher};
+use crate::fetch::access::Credential;
+use crate::fetch::fetcher::Fetcher;
 use crate::inner::{Handle, Inner};
 use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
@@ -312,7 +313,7 @@ fn a_flight_brings_its_token_to_the_caches_of_all_who_joined() {
         scope.spawn(|| scripted.cached(&deleted).unwrap());
         scope.spawn(|| scripted.resolve("p", far()).unwrap());
         scope.spawn(|| {
-            let credential = Credential::Tenant(first.clone(), Ok(tenant()));
+            let credential = Credential::Tenant(first.clone(), tenant());
             let fetcher = Fetcher::new(&scripted.handle, credential);
             fetcher.get_cached_token().unwrap()
         });

@@ -1,12 +1,14 @@
 use super::*;
+use crate::cache::TokenCache;
 use crate::inner::Inner;
 use crate::options::NexusClientOptions;
+use crate::tenant::Tenant;
 
 const BASE: Option<&str> = Some("https://a.example/v3");
 
 fn fetcher(base: Option<&str>, rules: Option<&[&str]>) -> Fetcher {
     let inner = Inner::new(NexusClientOptions::new("http://localhost:1")).unwrap();
-    let credential = Credential::Tenant(TokenCache::new(), Tenant::checked("ws", "p"));
+    let credential = Credential::Tenant(TokenCache::new(), Arc::new(Tenant::new("ws", "p")));
     let mut fetcher = Fetcher::new(&Handle::new(inner), credential);
     if let Some(base) = base {
         fetcher = fetcher.base_url(base).unwrap();
@@ -39,7 +41,7 @@ fn the_host_of_the_base_and_those_that_are_allowed() {
         (BASE, Some(&[][..]), "https://a.example/", None),
     ];
     for (base, rules, target, code) in table {
-        let checked = fetcher(base, rules).check_url(target);
+        let checked = fetcher(base, rules).access.check_url(target);
         let found = checked.err().map(|error| error.code().to_owned());
         assert_eq!(found.as_deref(), code, "{base:?} {rules:?} {target}");
     }
@@ -57,9 +59,12 @@ fn the_error_names_the_rule_that_would_allow_the_url() {
         let expected = format!(
             "requests to {origin} are not allowed; to allow them, include `{rule}` in allow_hosts"
         );
-        let error = fetcher(BASE, Some(&["b.example"])).check_url(target);
+        let error = fetcher(BASE, Some(&["b.example"])).access.check_url(target);
         assert_eq!(error.unwrap_err().message(), expected);
-        fetcher(None, Some(&[rule])).check_url(target).unwrap();
+        fetcher(None, Some(&[rule]))
+            .access
+            .check_url(target)
+            .unwrap();
     }
 }
 

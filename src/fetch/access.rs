@@ -1,0 +1,134 @@
+//! A credential, and the URLs that it may be sent to.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ureq::http::Uri;
+
+use crate::cache::TokenCache;
+use crate::error::{ErrorKind, NexusError, Result, Subject};
+use crate::fetch::scope::{self, Base, Rule};
+use crate::inner::Handle;
+use crate::resolve::{Replacement, Source};
+use crate::tenant::Tenant;
+use crate::time::Deadline;
+use crate::token::CachedToken;
+use crate::url;
+
+/// The part of a fetcher that each of its requests needs, and that its agent shares.
+#[derive(Clone)]
+pub(crate) struct Access {
+    pub(super) client: Handle,
+    pub(super) credential: Credential,
+    pub(super) base: Option<Base>,
+    pub(super) hosts: Option<Vec<Rule>>,
+    pub(super) hide_credential: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Credential {
+    /// The credential of a workspace and provider, from the cache or from the gateway. With a blank name, every request
+    /// fails.
+    Tenant(TokenCache, Arc<Tenant>),
+    /// The credential of an agent session. It is not replaced after a 401.
+    #[cfg(feature = "sessions")]
+    Session(Arc<CachedToken>),
+}
+
+impl Access {
+    pub(super) fn new(client: &Handle, credential: Credential) -> Self {
+        Self {
+            client: client.clone(),
+            credential,
+            base: None,
+            hosts: None,
+            hide_credential: false,
+        }
+    }
+
+    /// Returns the tenant of the fetcher, for errors and log lines. Empty for a tenant with a blank name.
+    pub(super) fn subject(&self) -> Subject {
+        match &self.credential {
+            Credential::Tenant(_, tenant) if tenant.check().is_ok() => {
+                Subject::tenant(&tenant.workspace_id, &tenant.provider)
+            }
+            _ => Subject::default(),
+        }
+    }
+
+    /// Returns whether the gateway can be asked about the credential. A session's credential is never replaced.
+    pub(super) fn is_of_tenant(&self) -> bool {
+        matches!(self.credential, Credential::Tenant(..))
+    }
+
+    /// Returns a token and its source. Blocks at most until the deadline.
+    pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
+        match &self.credential {
+            Credential::Tenant(cache, tenant) => self.client.token(cache, tenant, deadline),
+            #[cfg(feature = "sessions")]
+            Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
+        }
+    }
+
+    /// Asks the gateway after the upstream has refused a token from the cache. Blocks at most until the deadline.
+    ///
+    /// # Errors
+    ///
+    /// The gateway's error if it has refused for good.
+    pub(super) fn replacement(
+        &self,
+        refused: &Arc<CachedToken>,
+        deadline: Deadline,
+    ) -> Result<Replacement> {
+        let (cache, tenant) = match &self.credential {
+            Credential::Tenant(cache, tenant) => (cache, tenant),
+            #[cfg(feature = "sessions")]
+            Credential::Session(_) => return Ok(Replacement::Confirmed),
+        };
+        let log = self.client.log;
+        let prefix = self.subject().prefix();
+        log.info(format_args!(
+            "{prefix}the upstream refused the cached token (401 or 403)"
+        ));
+        let replacement = self.client.replacement(cache, tenant, refused, deadline)?;
+        if let Replacement::Unanswered(error) = &replacement {
+            log.info(format_args!(
+                "the gateway returned no new token after the upstream refused the old one: {error}"
+            ));
+        }
+        Ok(replacement)
+    }
+
+    /// Appends a relative URL to the base, if there is one.
+    pub(super) fn absolute<'a>(&self, url: Cow<'a, str>) -> Result<Cow<'a, str>> {
+        match &self.base {
+            Some(base) => Ok(base.absolute(&url)?.into()),
+            None => Ok(url),
+        }
+    }
+
+    /// Parses a URL, and checks that the credential may be sent to it.
+    pub(super) fn check_url(&self, text: &str) -> Result<Uri> {
+        let url = url::parse(text).map_err(|problem| NexusError::invalid_input("url", problem))?;
+        self.check(&url)?;
+        Ok(url)
+    }
+
+    /// Refuses plain http to another machine unless the client allows it, and URLs that neither the base nor a rule
+    /// allows.
+    pub(super) fn check(&self, url: &Uri) -> Result<()> {
+        if !url::is_confidential(url) && !self.client.options.allow_insecure_http {
+            let message = format!("url: {}", url::not_confidential(url));
+            return Err(NexusError::new(ErrorKind::InsecureUrl, message));
+        }
+        let is_listed = match &self.hosts {
+            Some(rules) => rules.iter().any(|rule| rule.matches(url)),
+            None => self.base.is_none(),
+        };
+        let has_origin = |base: &Base| url::same_origin(&base.url, url);
+        if is_listed || self.base.as_ref().is_some_and(has_origin) {
+            return Ok(());
+        }
+        Err(scope::not_allowed(url))
+    }
+}

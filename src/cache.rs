@@ -241,10 +241,10 @@ impl TokenCache {
         let want = if let Some(slot) = slots.get_mut(key) {
             slot.want(reason, asker, now)
         } else {
-            let mut slot = slots.empty_slot();
-            let want = slot.want(reason, asker, now);
-            slots.insert(key, slot, now);
-            want
+            let mut new_slot = slots.empty_slot();
+            let first_want = new_slot.want(reason, asker, now);
+            slots.insert(key, new_slot, now);
+            first_want
         };
         want.map(|question| Ticket {
             cache: self.clone(),

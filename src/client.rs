@@ -232,12 +232,13 @@ impl NexusClient {
     /// ```
     pub fn health(&self) -> Result<Health> {
         let response = match self.send(&Request::get("/health")) {
+            Ok(found) => found,
             Err(error) if error.status_code() == Some(404) => {
-                self.send(&Request::get("/v1/health"))
+                self.send(&Request::get("/v1/health"))?
             }
-            response => response,
+            Err(error) => return Err(error),
         };
-        Health::from_json(response?)
+        Health::from_json(response)
     }
 
     /// Waits for the requests that may refresh a token, and returns whether all of them have ended.

@@ -60,14 +60,15 @@ impl Connections {
     /// Returns the key of a call by connection id, and the call's request. If the id is known, the call takes turns with the
     /// calls that name its workspace and provider, and counts towards the rate limit of its workspace.
     pub(crate) fn by_id(&self, id: &str, request: Request) -> (Key, Request) {
-        let request = request.of_connection(id);
+        let by_connection = request.of_connection(id);
         match self.known_ids.tenant(id) {
             Some(tenant) => {
-                let request = request.of_workspace(Some(&tenant.workspace_id));
-                let request = request.of_provider(Some(&tenant.provider));
-                (Key::tenant(&tenant), request)
+                let by_tenant = by_connection
+                    .of_workspace(Some(&tenant.workspace_id))
+                    .of_provider(Some(&tenant.provider));
+                (Key::tenant(&tenant), by_tenant)
             }
-            None => (Key::Connection(id.into()), request),
+            None => (Key::Connection(id.into()), by_connection),
         }
     }
 

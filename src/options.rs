@@ -469,10 +469,13 @@ pub(crate) fn base_url(place: &str, text: &str) -> Result<Uri> {
 /// Returns the text of an environment variable without the white space around it, or an empty string if it is not set.
 /// Fails with `invalid_input` if the value is not UTF-8.
 fn variable(name: &str, value: Option<OsString>) -> Result<String> {
-    let value = value.unwrap_or_default();
-    let text = value.to_str().map(|text| text.trim().to_owned());
-    let problem = "is not UTF-8; set it again";
-    text.ok_or_else(|| NexusError::invalid_input(name, problem))
+    let Ok(text) = value.unwrap_or_default().into_string() else {
+        return Err(NexusError::invalid_input(
+            name,
+            "is not UTF-8; set it again",
+        ));
+    };
+    Ok(text.trim().to_owned())
 }
 
 // A panic leaves the options as they were. Their lock and their agent are only called by a client: see `NexusClient`.

@@ -162,8 +162,8 @@ impl WaitOptions<'_> {
     /// Sleeps for the interval, or for `at_least` if that is longer. The deadline and the browser's return to a listener
     /// end the pause early.
     fn pause(&mut self, at_least: Duration, deadline: Deadline) {
-        let pause = self.interval.max(MIN_INTERVAL).max(at_least);
-        let pause = deadline.left().unwrap_or_default().min(pause);
+        let interval = self.interval.max(MIN_INTERVAL).max(at_least);
+        let pause = deadline.left().unwrap_or_default().min(interval);
         #[cfg(feature = "consent")]
         if let Some(browser) = &mut self.browser {
             browser.sleep(pause);
@@ -194,11 +194,11 @@ pub(crate) fn until_final(
         let polled = status(poll_end);
         let has_status = |error: &NexusError| error.status_code().is_some();
         has_responded |= polled.as_ref().map_or_else(has_status, |_| true);
-        let polled = match polled {
+        let answer = match polled {
             Ok(ConnectionStatus::Failed) => behind_failed(token(poll_end)),
             polled => polled,
         };
-        let seen = match polled {
+        let seen = match answer {
             Ok(status) => {
                 let on_poll = options.on_poll.as_mut();
                 if on_poll.is_some_and(|call| call(&status).is_break()) {

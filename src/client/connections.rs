@@ -44,10 +44,11 @@ impl NexusClient {
         &self,
         input: &RequestConnectionInput,
     ) -> Result<RequestConnectionResponse> {
-        let request = Request::post("/v1/request-connection").json(&input.body()?);
-        let request = request.asked(Asked::Connection);
-        let request = request.of_workspace(Some(&input.user_id));
-        let request = request.of_provider(Some(&input.provider_name));
+        let request = Request::post("/v1/request-connection")
+            .json(&input.body()?)
+            .asked(Asked::Connection)
+            .of_workspace(Some(&input.user_id))
+            .of_provider(Some(&input.provider_name));
         let response = RequestConnectionResponse::from_json(self.send(&request)?)
             .map_err(|error| error.about(&request.subject))?;
         let tenant = Tenant::new(&input.user_id, &input.provider_name);
@@ -278,10 +279,11 @@ impl NexusClient {
         options: RevokeOptions,
     ) -> Result<RevokeResult> {
         let path = with_id("/v1/connections/", "connection_id", connection_id)?;
-        let path = options.append_to(&path)?;
+        let target = options.append_to(&path)?;
         let workspace_id = options.workspace_id;
-        let request = Request::delete(path).of_workspace(workspace_id.as_deref());
-        let request = request.of_connection(connection_id);
+        let request = Request::delete(target)
+            .of_workspace(workspace_id.as_deref())
+            .of_connection(connection_id);
         let send = || self.0.gateway.send(&request);
         let success = self.0.flights.confirm(&request, send(), send)?;
         let result = RevokeResult::from_json(success.body.into())

@@ -141,8 +141,9 @@ impl NexusClient {
             let problem = "this provider's credential goes into the URL; use authenticated_fetch";
             header.ok_or_else(|| NexusError::new(ErrorKind::UnsupportedStrategy, problem))
         });
-        let header = header.map_err(|error| error.about(&Subject::tenant(workspace_id, provider)));
-        Ok(HeaderMap::from_iter([header?]))
+        let subject = Subject::tenant(workspace_id, provider);
+        let named = header.map_err(|error| error.about(&subject))?;
+        Ok(HeaderMap::from_iter([named]))
     }
 
     /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept a

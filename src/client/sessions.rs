@@ -52,13 +52,14 @@ impl NexusClient {
     /// ```
     pub fn request_agent_session(&self, input: &AgentSessionInput) -> Result<AgentSession> {
         input.check()?;
-        let request = match &input.user_token {
+        let post = match &input.user_token {
             Some(token) => Request::post("/v1/agent-sessions/obo").secret(token.clone()),
             None => Request::post("/v1/agent-sessions"),
         };
-        let request = request.of_workspace(input.workspace_id.as_deref());
-        let request = request.of_provider(input.provider_name.as_deref());
-        let request = request.json(&input.body());
+        let request = post
+            .of_workspace(input.workspace_id.as_deref())
+            .of_provider(input.provider_name.as_deref())
+            .json(&input.body());
         let subject = request.subject.clone();
         let deadline = self.0.gateway.longest_call();
         let tenant = input
@@ -99,8 +100,8 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn get_agent_session(&self, session_id: &str) -> Result<AgentSession> {
-        let request = Request::get(with_id("/v1/agent-sessions/", "session_id", session_id)?);
-        let request = request.of_session(session_id);
+        let path = with_id("/v1/agent-sessions/", "session_id", session_id)?;
+        let request = Request::get(path).of_session(session_id);
         AgentSession::from_json(self.send_of_session(&request)?)
             .map_err(|error| error.about(&request.subject))
     }
@@ -127,8 +128,8 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn close_agent_session(&self, session_id: &str) -> Result<()> {
-        let request = Request::delete(with_id("/v1/agent-sessions/", "session_id", session_id)?);
-        let request = request.of_session(session_id);
+        let path = with_id("/v1/agent-sessions/", "session_id", session_id)?;
+        let request = Request::delete(path).of_session(session_id);
         self.send_of_session(&request).map(drop)
     }
 

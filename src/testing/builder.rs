@@ -343,8 +343,8 @@ impl DevGatewayBuilder {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn upstream_scope(mut self, path: impl AsRef<str>, scope: impl Into<String>) -> Self {
-        let path = UpstreamPath::new(path.as_ref());
-        self.settings.scopes.push((path, scope.into()));
+        let upstream_path = UpstreamPath::new(path.as_ref());
+        self.settings.scopes.push((upstream_path, scope.into()));
         self
     }
 

@@ -56,20 +56,22 @@ pub(super) fn after(moment: u64, duration: Duration) -> u64 {
 /// Formats a moment as `2026-01-31T08:49:37.120Z`.
 pub(super) fn rfc3339(moment: u64) -> String {
     let (year, month, day) = date_of(moment);
-    let (time, millis) = (time_of_day(moment), moment % 1000);
+    let time = time_of_day(moment);
+    let millis = moment % 1000;
     format!("{year:04}-{month:02}-{day:02}T{time}.{millis:03}Z")
 }
 
 /// Formats a moment as `Sat, 31 Jan 2026 08:49:37 GMT`.
 pub(super) fn imf_fixdate(moment: u64) -> String {
     let (year, month, day) = date_of(moment);
-    let weekday = (0..)
-        .zip(DAYS)
-        .find(|(number, _)| *number == moment / DAY % 7);
-    let month = (1..).zip(MONTHS).find(|(number, _)| *number == month);
-    let ((_, weekday), (_, month)) = (weekday.unwrap_or_default(), month.unwrap_or_default());
+    let mut weekdays = (0..).zip(DAYS);
+    let mut months = (1..).zip(MONTHS);
+    let weekday = weekdays.find(|(number, _)| *number == moment / DAY % 7);
+    let named_month = months.find(|(number, _)| *number == month);
+    let (_, weekday_name) = weekday.unwrap_or_default();
+    let (_, month_name) = named_month.unwrap_or_default();
     let time = time_of_day(moment);
-    format!("{weekday}, {day:02} {month} {year:04} {time} GMT")
+    format!("{weekday_name}, {day:02} {month_name} {year:04} {time} GMT")
 }
 
 fn date_of(moment: u64) -> (i64, i64, i64) {
@@ -78,7 +80,9 @@ fn date_of(moment: u64) -> (i64, i64, i64) {
 
 fn time_of_day(moment: u64) -> String {
     let seconds = moment / 1000 % 86_400;
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let hour = seconds / 3600;
+    let minute = seconds / 60 % 60;
+    let second = seconds % 60;
     format!("{hour:02}:{minute:02}:{second:02}")
 }
 

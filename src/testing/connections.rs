@@ -108,8 +108,8 @@ impl Connections {
         let any_case = |found: &&Arc<Provider>| found.name.eq_ignore_ascii_case(name);
         let exact = self.providers.get(name);
         let provider = exact.or_else(|| self.providers.values().find(any_case))?;
-        let scopes = request.scopes.clone();
-        let scopes = scopes.unwrap_or_else(|| provider.scopes());
+        let requested = request.scopes.clone();
+        let scopes = requested.unwrap_or_else(|| provider.scopes());
         let number = self.list.len().saturating_add(1);
         self.list.push(Connection {
             id: format!("00000000-0000-4000-8000-{number:012}"),
@@ -186,8 +186,8 @@ impl Connections {
         let active = self.list.iter_mut().filter(|found| found.is_active());
         for connection in active.filter(|found| found.provider.has_tokens()) {
             let held = connection.held.as_ref();
-            let token = held.and_then(|held| held.text("refresh_token"));
-            let Some(token) = token.map(str::to_owned) else {
+            let held_token = held.and_then(|held| held.text("refresh_token"));
+            let Some(token) = held_token.map(str::to_owned) else {
                 continue;
             };
             if let Ok(next) = connection.grant.refresh(&token, now) {

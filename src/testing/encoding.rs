@@ -25,11 +25,12 @@ pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
 pub(super) fn with_parameters(target: &str, added: &[(&str, &str)]) -> String {
     let (target, fragment) = target.split_at(target.find('#').unwrap_or(target.len()));
     let separator = if target.contains('?') { '&' } else { '?' };
-    let added = added
+    let pairs: Vec<_> = added
         .iter()
-        .map(|(name, value)| format!("{name}={}", url::encode(value)));
-    let added = added.collect::<Vec<_>>().join("&");
-    format!("{target}{separator}{added}{fragment}")
+        .map(|(name, value)| format!("{name}={}", url::encode(value)))
+        .collect();
+    let query = pairs.join("&");
+    format!("{target}{separator}{query}{fragment}")
 }
 
 /// Returns whether a string consists of 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12.

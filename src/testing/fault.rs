@@ -146,9 +146,8 @@ pub(super) struct FaultPlan(Vec<Scheduled>);
 
 impl FaultPlan {
     pub(super) fn schedule(&mut self, prefix: &str, left: usize, fault: Fault) {
-        let prefix = prefix.to_owned();
         self.0.push(Scheduled {
-            prefix,
+            prefix: prefix.to_owned(),
             left,
             fault,
         });

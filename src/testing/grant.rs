@@ -109,8 +109,8 @@ impl Grant {
     /// Returns the credentials that the upstream accepts at this time.
     pub(super) fn accepted(&self, now: u64) -> impl Iterator<Item = &Map<String, Value>> {
         let ended = self.ended;
-        let working = self.accepted.iter();
-        let working = working.filter(move |held| !ended && held.works_at(now));
+        let all = self.accepted.iter();
+        let working = all.filter(move |held| !ended && held.works_at(now));
         working.map(|held| &held.fields)
     }
 

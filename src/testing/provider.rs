@@ -284,8 +284,8 @@ impl Provider {
             ],
         };
         let id_token = has_id_token.then(|| ("id_token", unguessable()));
-        let pairs = pairs.into_iter().chain(id_token);
-        pairs
+        let all_pairs = pairs.into_iter().chain(id_token);
+        all_pairs
             .map(|(name, value)| (name.to_owned(), value.into()))
             .collect()
     }

@@ -35,8 +35,8 @@ impl RateLimits {
         let Some(interval) = interval(kind) else {
             return Ok(());
         };
-        let full_at = self.full_at.entry((kind.to_owned(), workspace(request)));
-        let full_at = full_at.or_insert(now);
+        let entry = self.full_at.entry((kind.to_owned(), workspace(request)));
+        let full_at = entry.or_insert(now);
         let next = now.max(*full_at).saturating_add(interval);
         match next.checked_sub(now.saturating_add(MINUTE)) {
             Some(early) if early > 0 => Err(early / 1000),

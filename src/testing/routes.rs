@@ -45,13 +45,13 @@ impl Service {
         client: &TcpStream,
         route: impl Fn(&Call<'_>) -> Outcome,
     ) -> Option<Response> {
-        let request = Arc::new(ReceivedRequest::new(request));
-        if !is_for_loopback(&request) {
+        let received = Arc::new(ReceivedRequest::new(request));
+        if !is_for_loopback(&received) {
             let problem = "a development gateway serves only this machine: use http://localhost with its port\n";
             return Some(dated(self, Response::new(421, TEXT, problem)));
         }
-        self.requests.lock().record(Arc::clone(&request));
-        let fault = self.faults.lock().take(&request.path);
+        self.requests.lock().record(Arc::clone(&received));
+        let fault = self.faults.lock().take(&received.path);
         let response = match fault {
             Some(Fault::Status(status)) => Response::empty(status),
             Some(Fault::Reply {
@@ -64,7 +64,7 @@ impl Service {
             fault => {
                 let call = Call {
                     service: self,
-                    request: &request,
+                    request: &received,
                     client,
                     fault,
                 };
@@ -87,8 +87,8 @@ fn is_for_loopback(request: &ReceivedRequest) -> bool {
     let Some(host) = request.headers.get(HOST) else {
         return true;
     };
-    let host = host.to_str().unwrap_or_default();
-    url::parse(&format!("http://{host}/")).is_ok_and(|url| url::is_loopback(&url))
+    let name = host.to_str().unwrap_or_default();
+    url::parse(&format!("http://{name}/")).is_ok_and(|url| url::is_loopback(&url))
 }
 
 fn dated(service: &Service, response: Response) -> Response {
@@ -100,7 +100,8 @@ fn too_many_requests(status: u16, retry_after: &str) -> Response {
 }
 
 fn route(call: &Call<'_>) -> Outcome {
-    let (service, request) = (call.service, call.request);
+    let service = call.service;
+    let request = call.request;
     let segments: Vec<_> = request.path.split('/').skip(1).collect();
     match segments.as_slice() {
         _ if request.path == service.settings.health_at => {
@@ -119,7 +120,8 @@ fn route(call: &Call<'_>) -> Outcome {
 }
 
 fn v1(call: &Call<'_>, path: &[&str]) -> Outcome {
-    let (service, request) = (call.service, call.request);
+    let service = call.service;
+    let request = call.request;
     check_api_key(service, request)?;
     check_rate(call)?;
     match path {

@@ -52,18 +52,18 @@ fn repos(service: &Service, request: &ReceivedRequest) -> Outcome {
     if request.method == "POST" {
         return create(&owner, &request.body);
     }
-    let limit = parameter(request.query.as_deref(), "per_page");
-    let limit = limit.parse().unwrap_or(REPOS.len());
-    let repos = (1..).zip(REPOS).take(limit);
-    let repos = repos.map(|(id, (name, private))| repo(&owner, id, name, private));
+    let per_page = parameter(request.query.as_deref(), "per_page");
+    let limit = per_page.parse().unwrap_or(REPOS.len());
+    let page = (1..).zip(REPOS).take(limit);
+    let repos = page.map(|(id, (name, private))| repo(&owner, id, name, private));
     Ok(Response::json(200, &repos.collect()))
 }
 
 fn create(owner: &str, body: &[u8]) -> Outcome {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let fields: Value = serde_json::from_slice(body).unwrap_or_default();
     let problem = || Response::json(400, &json!({"message": "Problems parsing JSON"}));
-    let name = body.get("name").and_then(Value::as_str);
-    let private = body.get("private") == Some(&Value::Bool(true));
+    let name = fields.get("name").and_then(Value::as_str);
+    let private = fields.get("private") == Some(&Value::Bool(true));
     let created = repo(owner, 4, name.ok_or_else(problem)?, private);
     Ok(Response::json(201, &created))
 }

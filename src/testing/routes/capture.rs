@@ -20,12 +20,12 @@ pub(super) fn schema(service: &Service, request: &ReceivedRequest) -> Outcome {
         .map_err(|(code, message)| Response::error(400, code, message))?
         .provider;
     let property = |(name, secret): &(String, bool)| {
-        let property = if *secret {
+        let schema = if *secret {
             json!({"type": "string", "title": name, "format": "password"})
         } else {
             json!({"type": "string", "title": name})
         };
-        (name.clone(), property)
+        (name.clone(), schema)
     };
     let properties: Map<String, Value> = provider.form().iter().map(property).collect();
     let required: Vec<_> = properties.keys().collect();
@@ -65,8 +65,8 @@ fn waiting<'a>(
     state: &str,
     now: u64,
 ) -> Result<&'a mut Connection, (&'static str, &'static str)> {
-    let connection = connections.by_state(state);
-    let connection = connection
+    let named = connections.by_state(state);
+    let connection = named
         .filter(|found| found.waits_for_consent(now))
         .ok_or(("invalid_state", "Invalid state"))?;
     if connection.provider.has_tokens() {

@@ -16,11 +16,11 @@ use crate::testing::service::Service;
 /// Reads the body of a request. A missing string field becomes an empty string. Returns `None` if the body is not a
 /// JSON object or a field has the wrong type.
 fn read(body: &[u8]) -> Option<ConnectionRequest> {
-    let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
-    let value = |name: &str| body.get(name).cloned().unwrap_or_default();
+    let fields: Map<String, Value> = serde_json::from_slice(body).ok()?;
+    let value = |name: &str| fields.get(name).cloned().unwrap_or_default();
     let text = |name: &str| {
-        let text = serde_json::from_value::<Option<String>>(value(name)).ok()?;
-        Some(text.unwrap_or_default())
+        let given = serde_json::from_value::<Option<String>>(value(name)).ok()?;
+        Some(given.unwrap_or_default())
     };
     // Only the type of the metadata is checked.
     serde_json::from_value::<Option<Map<String, Value>>>(value("metadata")).ok()?;
@@ -93,7 +93,8 @@ pub(super) fn consent(service: &Service, request: &ReceivedRequest) -> Outcome {
         "failed".clone_into(&mut connection.status);
         return Ok(denied(connection));
     }
-    let (id, page) = (connection.id.clone(), granted(connection));
+    let id = connection.id.clone();
+    let page = granted(connection);
     connections.activate(&id);
     Ok(page)
 }

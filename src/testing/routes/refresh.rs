@@ -42,12 +42,14 @@ fn spend(call: &Call<'_>, id: &str) -> Result<(Result<Credential, Failure>, Dura
     let now = call.service.clock.now();
     let mut connections = call.service.connections.lock();
     let connection = connections.by_id(id).ok_or(Failure::Refused)?;
-    let token = connection.credential(now).text("refresh_token");
-    let token = token.map(str::to_owned).ok_or(Failure::NoRefreshToken)?;
+    let held_token = connection.credential(now).text("refresh_token");
+    let token = held_token
+        .map(str::to_owned)
+        .ok_or(Failure::NoRefreshToken)?;
     if call.has_fault(&Fault::ProviderDown) {
         return Err(Failure::Unreachable);
     }
-    let issued = connection.grant.refresh(&token, now);
-    let issued = issued.map_err(|_| Failure::Refused);
+    let refreshed = connection.grant.refresh(&token, now);
+    let issued = refreshed.map_err(|_| Failure::Refused);
     Ok((issued, connection.provider.refresh_time))
 }

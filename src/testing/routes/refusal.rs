@@ -102,9 +102,9 @@ pub(super) fn not_active() -> Response {
 ///
 /// The error response of a token call.
 pub(super) fn usable(connection: Option<&mut Connection>) -> Result<&mut Connection, Response> {
-    let connection = connection.ok_or_else(connection_not_found)?;
-    match connection.status.as_str() {
-        "active" => Ok(connection),
+    let found = connection.ok_or_else(connection_not_found)?;
+    match found.status.as_str() {
+        "active" => Ok(found),
         "attention" => Err(attention_required()),
         "revoked" => Err(Response::error(410, "connection_revoked", REVOKED)),
         _ => Err(not_active()),
@@ -116,9 +116,9 @@ pub(super) fn refreshable(
     connection: Option<&mut Connection>,
 ) -> Result<&mut Connection, Response> {
     let unknown = "Connection not active or not found: sql: no rows in result set";
-    let connection = connection.ok_or_else(|| upstream_error(unknown))?;
-    match connection.status.as_str() {
-        "active" if connection.provider.has_tokens() => Ok(connection),
+    let found = connection.ok_or_else(|| upstream_error(unknown))?;
+    match found.status.as_str() {
+        "active" if found.provider.has_tokens() => Ok(found),
         "active" => Err(upstream_error("Static credentials cannot be refreshed")),
         "revoked" => Err(upstream_error(REVOKED)),
         _ => Err(upstream_error(NOT_ACTIVE)),

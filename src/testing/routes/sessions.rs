@@ -20,8 +20,8 @@ const DEFAULT_TTL: u64 = 900;
 pub(super) fn register(call: &Call<'_>) -> Outcome {
     call.request.allow("POST")?;
     let body = call.request.json_object()?;
-    let id = text(&body, "agent_id").filter(|id| is_agent_id(id));
-    let id = id.ok_or_else(|| {
+    let given_id = text(&body, "agent_id").filter(|id| is_agent_id(id));
+    let id = given_id.ok_or_else(|| {
         let problem = "agent_id must start with a letter or number and contain only letters, numbers, dots, \
             underscores, colons, or hyphens";
         Response::error(400, "invalid_agent_id", problem)
@@ -50,7 +50,8 @@ fn is_agent_id(id: &str) -> bool {
 /// Responds to `/v1/agent-sessions` and the paths below it. Broker 0.4 has no path for `/obo`: it takes `obo` for
 /// the id of a session, and responds to a POST with 405.
 pub(super) fn respond(call: &Call<'_>, path: &[&str]) -> Outcome {
-    let (service, request) = (call.service, call.request);
+    let service = call.service;
+    let request = call.request;
     match path {
         [] => open(call),
         [id] if request.method == "DELETE" => close(service, id),
@@ -63,7 +64,8 @@ pub(super) fn respond(call: &Call<'_>, path: &[&str]) -> Outcome {
 }
 
 fn open(call: &Call<'_>) -> Outcome {
-    let (service, request) = (call.service, call.request);
+    let service = call.service;
+    let request = call.request;
     request.allow("POST")?;
     let body = request.json_object()?;
     let agent_id = text(&body, "agent_id")
@@ -85,8 +87,8 @@ fn open(call: &Call<'_>) -> Outcome {
     let now = service.clock.now();
     let connection = connections.by_id(&connection_id);
     let credential = connection.map(|found| found.credential(now));
-    let token = credential.and_then(|held| held.text("access_token"));
-    let token = token.map(str::to_owned).ok_or_else(|| {
+    let held_token = credential.and_then(|held| held.text("access_token"));
+    let token = held_token.map(str::to_owned).ok_or_else(|| {
         let problem = "OAuth access token is unavailable for this connection";
         Response::error(400, "access_token_unavailable", problem)
     })?;
@@ -122,10 +124,10 @@ fn close(service: &Service, id: &str) -> Outcome {
 }
 
 fn by_id<'a>(connections: &'a mut Connections, id: &str) -> Result<&'a mut Session, Response> {
-    let id = percent_decode(id);
+    let decoded_id = percent_decode(id);
     let mut sessions = connections.sessions.iter_mut();
-    let session = sessions.find(|session| session.id == id);
-    session.ok_or_else(|| Response::error(404, "session_not_found", "Agent session not found"))
+    let found = sessions.find(|session| session.id == decoded_id);
+    found.ok_or_else(|| Response::error(404, "session_not_found", "Agent session not found"))
 }
 
 fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -166,17 +168,17 @@ fn check_connection(connection: &Connection, scopes: &[String]) -> Result<(), Re
 
 /// Returns the scopes without repetitions.
 fn scopes(body: &Map<String, Value>, field: &str) -> Result<Vec<String>, Response> {
-    let given = body.get(field).cloned().unwrap_or_default();
-    let given: Option<Vec<String>> = serde_json::from_value(given).map_err(|_| invalid_json())?;
+    let value = body.get(field).cloned().unwrap_or_default();
+    let given: Option<Vec<String>> = serde_json::from_value(value).map_err(|_| invalid_json())?;
     let mut scopes = Vec::new();
     for scope in given.unwrap_or_default() {
-        let scope = scope.trim().to_owned();
-        if scope.is_empty() {
+        let trimmed = scope.trim().to_owned();
+        if trimmed.is_empty() {
             let problem = "scopes must not contain empty values";
             return Err(Response::error(400, "invalid_scope", problem));
         }
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
+        if !scopes.contains(&trimmed) {
+            scopes.push(trimmed);
         }
     }
     Ok(scopes)
@@ -208,8 +210,8 @@ fn selected<'a>(
     let provider = text(body, "provider_name");
     if let Some(id) = text(body, "connection_id") {
         let id = valid_id(id, "connection_id must be a UUID")?;
-        let connection = connections.by_id(&id);
-        let connection = connection.ok_or_else(refusal::connection_not_found)?;
+        let named = connections.by_id(&id);
+        let connection = named.ok_or_else(refusal::connection_not_found)?;
         if provider.is_some_and(|name| !name.eq_ignore_ascii_case(&connection.provider.name)) {
             let problem = "provider_name does not match connection provider";
             return Err(Response::error(400, "provider_mismatch", problem));

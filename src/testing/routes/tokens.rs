@@ -83,9 +83,9 @@ pub(super) fn refresh(call: &Call<'_>, id: &str) -> Outcome {
 
 /// Decodes an id, which has to be a UUID.
 pub(super) fn valid_id(id: &str, message: &str) -> Result<String, Response> {
-    let id = percent_decode(id);
-    if is_uuid(&id) {
-        return Ok(id);
+    let decoded = percent_decode(id);
+    if is_uuid(&decoded) {
+        return Ok(decoded);
     }
     Err(refusal::invalid_id(message))
 }

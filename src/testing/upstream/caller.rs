@@ -115,8 +115,8 @@ impl CredentialCheck<'_> {
     fn is_in_header(&self) -> Option<bool> {
         let name = self.provider.config("header_name", "Authorization");
         let is_standard = name.eq_ignore_ascii_case("authorization");
-        let prefix = if is_standard { "Bearer " } else { "" };
-        let prefix = self.provider.config("value_prefix", prefix);
+        let default_prefix = if is_standard { "Bearer " } else { "" };
+        let prefix = self.provider.config("value_prefix", default_prefix);
         let key = || self.configured("credential_field", "api_key");
         let value = self.text("access_token").or_else(key)?;
         Some(self.has_header(name, &format!("{prefix}{value}")))

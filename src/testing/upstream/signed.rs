@@ -32,10 +32,12 @@ pub(super) fn verify(
 }
 
 fn token(provider: &Provider, credential: &Map<String, Value>) -> Option<CachedToken> {
-    let response = json!({"strategy": provider.strategy, "credentials": credential});
-    let (at, date) = (Now::read(), None);
-    let clock = ResponseClock { at, date };
-    let response = TokenResponse::from_json(response).ok()?;
+    let body = json!({"strategy": provider.strategy, "credentials": credential});
+    let clock = ResponseClock {
+        at: Now::read(),
+        date: None,
+    };
+    let response = TokenResponse::from_json(body).ok()?;
     response.to_cached(clock).ok()
 }
 
@@ -49,10 +51,11 @@ fn sign(
     let method = Method::from_bytes(request.method.as_bytes()).ok()?;
     let host = request.headers.get(HOST)?.to_str().ok()?;
     let query = request.query.as_ref().map(|query| format!("?{query}"));
-    let url = format!("http://{host}{}{}", request.path, query.unwrap_or_default());
-    let url: Uri = url.parse().ok()?;
+    let text = format!("http://{host}{}{}", request.path, query.unwrap_or_default());
+    let url: Uri = text.parse().ok()?;
     let signed = (&method, &url, request.body.as_slice());
-    let (name, secret) = (&token.header_name, &token.access_token);
+    let name = &token.header_name;
+    let secret = &token.access_token;
     signature.sign(name, secret, signed, headers, now).ok()
 }
 
@@ -74,9 +77,9 @@ fn signed_headers(request: &ReceivedRequest, signature: &Signature) -> Option<He
     let sent = request.headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (_, names) = sent.split_once("SignedHeaders=")?;
     for name in names.split(',').next()?.split(';') {
-        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        for value in request.headers.get_all(&name) {
-            headers.try_append(name.clone(), value.clone()).ok()?;
+        let header = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        for value in request.headers.get_all(&header) {
+            headers.try_append(header.clone(), value.clone()).ok()?;
         }
     }
     Some(headers)

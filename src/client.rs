@@ -1,9 +1,13 @@
 //! The client, with one short method for each operation.
 
+// The documentation lists the methods in the order of these lines, and then the methods of this file.
+mod create;
+
+mod fetching;
+
 mod connections;
 #[cfg(feature = "consent")]
 pub(crate) mod credentials;
-mod fetching;
 #[cfg(feature = "sessions")]
 mod sessions;
 
@@ -17,8 +21,7 @@ use serde_json::Value;
 use crate::cache::TokenCache;
 use crate::error::Result;
 use crate::gateway::Request;
-use crate::inner::{Handle, Inner};
-use crate::options::NexusClientOptions;
+use crate::inner::Handle;
 use crate::providers::{Health, MAX_PROVIDERS, Providers};
 use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
@@ -30,7 +33,7 @@ use crate::token::CachedToken;
 /// [the differences](crate::python).
 ///
 /// Most methods block the calling thread while they wait for the gateway, by default for at most
-/// [`timeout`](NexusClientOptions::timeout) (30 s). The documentation of `timeout` says when a request can take longer. With a
+/// [`timeout`](crate::NexusClientOptions::timeout) (30 s). The documentation of `timeout` says when a request can take longer. With a
 /// [`RetryPolicy`](crate::RetryPolicy) that retries, they block for at most `timeout` for each attempt and `max_delay` for
 /// each pause. A request that may refresh a token continues after its caller has timed out: see
 /// [`refreshes`](crate::refreshes).
@@ -79,33 +82,6 @@ impl UnwindSafe for NexusClient {}
 impl RefUnwindSafe for NexusClient {}
 
 impl NexusClient {
-    /// Creates a client with these options. Sends nothing and does not block.
-    ///
-    /// Logs a warning if the URL is plain http to another machine, unless
-    /// [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) is set.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input`, which names the option or the environment variable:
-    ///
-    /// - a `gateway_url` that is not an absolute http or https URL, or has a user name, password, query
-    ///   or fragment
-    /// - an `api_key` that a header cannot carry
-    /// - a `timeout` of zero
-    /// - an `agent` with a SOCKS proxy of its own, in a build without the feature `socks-proxy`
-    /// - a relative path for the lock files, in `lock_dir` or `NEXUS_LOCK_DIR`
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions};
-    ///
-    /// let client = NexusClient::new(NexusClientOptions::new("https://nexus.example.com"))?;
-    /// assert!(NexusClient::new(NexusClientOptions::new("nexus.example.com")).is_err());
-    /// # Ok::<(), nexus_sdk::NexusError>(())
-    /// ```
-    pub fn new(options: NexusClientOptions) -> Result<Self> {
-        Ok(Self(Handle::new(Inner::new(options)?)))
-    }
-
     /// Asks the gateway for the token of a workspace's connection to a provider, bypassing the cache.
     /// For repeated use, prefer [`get_cached_token`](Self::get_cached_token).
     ///
@@ -141,7 +117,7 @@ impl NexusClient {
     ///
     /// If the cached token is about to expire, one call every 5 s asks the gateway for a newer token. This call waits for at
     /// most 1 s. If no newer token has arrived, the call returns the cached token, unless the gateway has refused for good. The
-    /// option [`stale_if_error`](NexusClientOptions::stale_if_error) can turn this off.
+    /// option [`stale_if_error`](crate::NexusClientOptions::stale_if_error) can turn this off.
     ///
     /// # Errors
     ///

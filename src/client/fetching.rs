@@ -13,6 +13,24 @@ use crate::fetch::options::FetchOptions;
 use crate::tenant::Tenant;
 
 impl NexusClient {
+    /// Returns a fetcher for one workspace and provider. Does not block. With a blank name, its fetches
+    /// fail with `invalid_input`.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// assert_eq!(github.get(&format!("{}/user", gateway.url()))?.0, 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
+        let tenant = Arc::new(Tenant::new(workspace_id, provider));
+        Fetcher::new(&self.0, Credential::Tenant(cache.clone(), tenant))
+    }
+
     /// Sends a request with the provider's credential, and returns the status, headers and body of the
     /// response. Unless [`http_status_as_error`](FetchOptions::http_status_as_error) is set, a response is `Ok` whatever its
     /// status, with two exceptions: a redirect that cannot be followed is an error, and the gateway's error can replace a 401
@@ -90,24 +108,6 @@ impl NexusClient {
     ) -> Result<(u16, HeaderMap, Vec<u8>)> {
         self.fetcher(cache, workspace_id, provider)
             .fetch(url, options)
-    }
-
-    /// Returns a fetcher for one workspace and provider. Does not block. With a blank name, its fetches
-    /// fail with `invalid_input`.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github");
-    /// assert_eq!(github.get(&format!("{}/user", gateway.url()))?.0, 200);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fetcher(&self, cache: &TokenCache, workspace_id: &str, provider: &str) -> Fetcher {
-        let tenant = Arc::new(Tenant::new(workspace_id, provider));
-        Fetcher::new(&self.0, Credential::Tenant(cache.clone(), tenant))
     }
 
     /// Returns the headers that carry the credential, for connections that the SDK does not open, such

@@ -73,44 +73,6 @@ impl Fetcher {
         }
     }
 
-    /// Allows requests only to these hosts and, if a [`base_url`](Self::base_url) is set, to its origin (scheme,
-    /// host and port). A later call replaces the list. Default: every host or, with a `base_url`, only its origin.
-    ///
-    /// Call this method or `base_url` wherever a tool's argument chooses the URL. A rule is `host`, or `*.host` for all
-    /// names below the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. With an empty
-    /// list, only the origin of the base is allowed or, without a base, nothing.
-    ///
-    /// If neither a rule nor the base matches a URL, the fetch fails before a token is resolved: with `insecure_url` for
-    /// plain http to another machine (unless the client allows it), otherwise with `host_not_allowed`. If neither matches
-    /// the target of a redirect, the fetch fails before it follows the redirect.
-    ///
-    /// For a provider with the strategy `path`, also set a `base_url`. Without a base, `{field}` placeholders are
-    /// filled in every URL, even if a model wrote the URL. With a base, they are filled only in the base.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for a rule other than `host`, `host:port`, `*.host` and `*.host:port`, for example a URL.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
-    ///
-    /// let client = NexusClient::new(NexusClientOptions::new("http://localhost:8080"))?;
-    /// let github = client
-    ///     .fetcher(&TokenCache::new(), "acme", "github")
-    ///     .allow_hosts(["api.github.com", "*.githubusercontent.com"])?;
-    /// let error = github.get("https://api.github.com.evil.example/").unwrap_err();
-    /// assert_eq!(error.code(), "host_not_allowed");
-    /// # Ok::<(), nexus_sdk::NexusError>(())
-    /// ```
-    pub fn allow_hosts<H: AsRef<str>>(
-        mut self,
-        hosts: impl IntoIterator<Item = H>,
-    ) -> Result<Self> {
-        let rules = hosts.into_iter().map(|host| Rule::parse(host.as_ref()));
-        self.access.hosts = Some(rules.collect::<Result<_>>()?);
-        Ok(self)
-    }
-
     /// Sets the URL that relative URLs are appended to. Default: none, so every URL must be absolute.
     ///
     /// A relative URL is appended to the base, not resolved as in RFC 3986. With the base `https://api.github.com/v3`,
@@ -150,6 +112,44 @@ impl Fetcher {
     /// ```
     pub fn base_url(mut self, url: impl AsRef<str>) -> Result<Self> {
         self.access.base = Some(Base::parse(url.as_ref())?);
+        Ok(self)
+    }
+
+    /// Allows requests only to these hosts and, if a [`base_url`](Self::base_url) is set, to its origin (scheme,
+    /// host and port). A later call replaces the list. Default: every host or, with a `base_url`, only its origin.
+    ///
+    /// Call this method or `base_url` wherever a tool's argument chooses the URL. A rule is `host`, or `*.host` for all
+    /// names below the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. With an empty
+    /// list, only the origin of the base is allowed or, without a base, nothing.
+    ///
+    /// If neither a rule nor the base matches a URL, the fetch fails before a token is resolved: with `insecure_url` for
+    /// plain http to another machine (unless the client allows it), otherwise with `host_not_allowed`. If neither matches
+    /// the target of a redirect, the fetch fails before it follows the redirect.
+    ///
+    /// For a provider with the strategy `path`, also set a `base_url`. Without a base, `{field}` placeholders are
+    /// filled in every URL, even if a model wrote the URL. With a base, they are filled only in the base.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` for a rule other than `host`, `host:port`, `*.host` and `*.host:port`, for example a URL.
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+    ///
+    /// let client = NexusClient::new(NexusClientOptions::new("http://localhost:8080"))?;
+    /// let github = client
+    ///     .fetcher(&TokenCache::new(), "acme", "github")
+    ///     .allow_hosts(["api.github.com", "*.githubusercontent.com"])?;
+    /// let error = github.get("https://api.github.com.evil.example/").unwrap_err();
+    /// assert_eq!(error.code(), "host_not_allowed");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    pub fn allow_hosts<H: AsRef<str>>(
+        mut self,
+        hosts: impl IntoIterator<Item = H>,
+    ) -> Result<Self> {
+        let rules = hosts.into_iter().map(|host| Rule::parse(host.as_ref()));
+        self.access.hosts = Some(rules.collect::<Result<_>>()?);
         Ok(self)
     }
 
@@ -223,144 +223,6 @@ impl Fetcher {
     pub fn defaults(mut self, options: FetchOptions) -> Self {
         self.defaults = Some(Arc::new(options.into_defaults()));
         self
-    }
-
-    /// Returns the token for the next request, so that another client, such as a database driver, can use it.
-    ///
-    /// Blocks for as long as [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token). The token of
-    /// an agent session is returned even if it has expired. [`allow_hosts`](Self::allow_hosts) does not apply to
-    /// requests that you send yourself.
-    ///
-    /// # Errors
-    ///
-    /// The errors that every method that gets a token can return: see [`NexusClient`](crate::NexusClient).
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github");
-    /// let token = github.get_cached_token()?;
-    /// assert_eq!(github.get_cached_token()?, token);
-    /// assert_eq!(gateway.count("/v1/resolve"), 1);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
-        let deadline = self.access.client.gateway.longest_call();
-        let (token, _source) = self.access.token(deadline)?;
-        Ok(token)
-    }
-
-    /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept a ureq agent, and for
-    /// bodies that stream in either direction.
-    ///
-    /// The agent is that of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with two differences: it
-    /// sends requests only to the URLs that [`base_url`](Self::base_url) and [`allow_hosts`](Self::allow_hosts) allow, and
-    /// it appends a relative URL to the base. Without either setting, it goes to every host. Other settings of the fetcher,
-    /// such as [`defaults`](Self::defaults) and [`hide_credential`](Self::hide_credential), do not apply to the agent.
-    ///
-    /// Does not block. For a session's fetcher, the agent uses the session's token.
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
-    /// let agent = github.agent();
-    /// assert_eq!(agent.get("/user").call()?.status(), 200);
-    /// assert!(agent.get("https://evil.example/user").call().is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn agent(&self) -> ureq::Agent {
-        authenticated_agent(self.access.clone())
-    }
-
-    /// Sends a request with these options. Methods such as [`get`](Self::get) are shorthands for `fetch`.
-    ///
-    /// # Errors
-    ///
-    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// use nexus_sdk::{FetchOptions, serde_json::json};
-    ///
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
-    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
-    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
-    /// assert_eq!(status, 201);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
-        let response = self.send(url, options, None)?;
-        let (head, body) = response.into_parts();
-        Ok((head.status.as_u16(), head.headers, body))
-    }
-
-    /// Sends a request, and writes the body of the response to a writer as it arrives, for example to a file. Returns the
-    /// status, which is always 2xx, and the headers.
-    ///
-    /// Redirects, retries and the replay after a 401 are those of [`fetch`](Self::fetch). A download takes the same memory
-    /// whatever the size of the body is, and [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) does not limit
-    /// it. A gzip-compressed body is decompressed. At the end, the writer is flushed.
-    ///
-    /// Blocks until the body has been written, for at most [`FetchOptions::timeout`], by default the client's timeout
-    /// (30 s). For a large body, set a timeout that is long enough for the whole download. The SDK cannot interrupt the
-    /// writer.
-    ///
-    /// Nothing is retried once the first byte has been written. A download that then fails leaves the writer with a part of
-    /// the body, so write to a temporary file and rename it after the download.
-    ///
-    /// # Errors
-    ///
-    /// The errors of a fetch: see [`Fetcher`](Fetcher#errors). Also:
-    ///
-    /// - `http_<status>` or `credential_refused` for any status other than 2xx, as with
-    ///   [`http_status_as_error`](FetchOptions::http_status_as_error). Nothing is written.
-    /// - `request_failed`, with the origin [`Local`](crate::Origin::Local), if the writer fails. The message has the
-    ///   writer's own error.
-    /// - `request_failed` for a body that ends early.
-    /// - `invalid_input` for a fetcher with [`hide_credential`](Self::hide_credential), which can search only a body that is
-    ///   kept in memory.
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::builder().upstream("/release.tar", "application/x-tar", "content").start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
-    /// # let path = std::env::temp_dir().join(format!("nexus-download-{}", std::process::id()));
-    /// use nexus_sdk::FetchOptions;
-    /// use std::fs::File;
-    /// use std::time::Duration;
-    ///
-    /// let options = FetchOptions::default().timeout(Duration::from_secs(600));
-    /// let (_status, _headers) = github.download("/release.tar", options, &mut File::create(&path)?)?;
-    /// assert_eq!(std::fs::read(&path)?, b"content");
-    /// # std::fs::remove_file(path)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn download(
-        &self,
-        url: &str,
-        options: FetchOptions,
-        writer: &mut impl io::Write,
-    ) -> Result<(u16, HeaderMap)> {
-        if self.access.hide_credential {
-            let problem = "hide_credential can search only a body that is kept in memory; use `fetch`, or a fetcher \
-                           without hide_credential";
-            return Err(NexusError::invalid_input("download", problem));
-        }
-        let destination = Destination::new(writer);
-        let response = self.send(url, options, Some(destination))?;
-        let (head, _) = response.into_parts();
-        Ok((head.status.as_u16(), head.headers))
     }
 
     /// Sends a `GET`. The URL is absolute, or is appended to the [`base_url`](Self::base_url).
@@ -503,6 +365,144 @@ impl Fetcher {
             fetch.run()
         });
         sent.map_err(|error| error.about(&access.subject()))
+    }
+
+    /// Returns the token for the next request, so that another client, such as a database driver, can use it.
+    ///
+    /// Blocks for as long as [`NexusClient::get_cached_token`](crate::NexusClient::get_cached_token). The token of
+    /// an agent session is returned even if it has expired. [`allow_hosts`](Self::allow_hosts) does not apply to
+    /// requests that you send yourself.
+    ///
+    /// # Errors
+    ///
+    /// The errors that every method that gets a token can return: see [`NexusClient`](crate::NexusClient).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    /// let token = github.get_cached_token()?;
+    /// assert_eq!(github.get_cached_token()?, token);
+    /// assert_eq!(gateway.count("/v1/resolve"), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get_cached_token(&self) -> Result<Arc<CachedToken>> {
+        let deadline = self.access.client.gateway.longest_call();
+        let (token, _source) = self.access.token(deadline)?;
+        Ok(token)
+    }
+
+    /// Returns a `ureq::Agent` that adds the credential to every request, for libraries that accept a ureq agent, and for
+    /// bodies that stream in either direction.
+    ///
+    /// The agent is that of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with two differences: it
+    /// sends requests only to the URLs that [`base_url`](Self::base_url) and [`allow_hosts`](Self::allow_hosts) allow, and
+    /// it appends a relative URL to the base. Without either setting, it goes to every host. Other settings of the fetcher,
+    /// such as [`defaults`](Self::defaults) and [`hide_credential`](Self::hide_credential), do not apply to the agent.
+    ///
+    /// Does not block. For a session's fetcher, the agent uses the session's token.
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// let agent = github.agent();
+    /// assert_eq!(agent.get("/user").call()?.status(), 200);
+    /// assert!(agent.get("https://evil.example/user").call().is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn agent(&self) -> ureq::Agent {
+        authenticated_agent(self.access.clone())
+    }
+
+    /// Sends a request with these options. Methods such as [`get`](Self::get) are shorthands for `fetch`.
+    ///
+    /// # Errors
+    ///
+    /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// use nexus_sdk::{FetchOptions, serde_json::json};
+    ///
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// let options = FetchOptions::default().method("POST").json(&json!({"name": "demo"}));
+    /// let (status, _headers, _body) = github.fetch("/user/repos", options)?;
+    /// assert_eq!(status, 201);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn fetch(&self, url: &str, options: FetchOptions) -> Result<(u16, HeaderMap, Vec<u8>)> {
+        let response = self.send(url, options, None)?;
+        let (head, body) = response.into_parts();
+        Ok((head.status.as_u16(), head.headers, body))
+    }
+
+    /// Sends a request, and writes the body of the response to a writer as it arrives, for example to a file. Returns the
+    /// status, which is always 2xx, and the headers.
+    ///
+    /// Redirects, retries and the replay after a 401 are those of [`fetch`](Self::fetch). A download takes the same memory
+    /// whatever the size of the body is, and [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) does not limit
+    /// it. A gzip-compressed body is decompressed. At the end, the writer is flushed.
+    ///
+    /// Blocks until the body has been written, for at most [`FetchOptions::timeout`], by default the client's timeout
+    /// (30 s). For a large body, set a timeout that is long enough for the whole download. The SDK cannot interrupt the
+    /// writer.
+    ///
+    /// Nothing is retried once the first byte has been written. A download that then fails leaves the writer with a part of
+    /// the body, so write to a temporary file and rename it after the download.
+    ///
+    /// # Errors
+    ///
+    /// The errors of a fetch: see [`Fetcher`](Fetcher#errors). Also:
+    ///
+    /// - `http_<status>` or `credential_refused` for any status other than 2xx, as with
+    ///   [`http_status_as_error`](FetchOptions::http_status_as_error). Nothing is written.
+    /// - `request_failed`, with the origin [`Local`](crate::Origin::Local), if the writer fails. The message has the
+    ///   writer's own error.
+    /// - `request_failed` for a body that ends early.
+    /// - `invalid_input` for a fetcher with [`hide_credential`](Self::hide_credential), which can search only a body that is
+    ///   kept in memory.
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::builder().upstream("/release.tar", "application/x-tar", "content").start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// # let path = std::env::temp_dir().join(format!("nexus-download-{}", std::process::id()));
+    /// use nexus_sdk::FetchOptions;
+    /// use std::fs::File;
+    /// use std::time::Duration;
+    ///
+    /// let options = FetchOptions::default().timeout(Duration::from_secs(600));
+    /// let (_status, _headers) = github.download("/release.tar", options, &mut File::create(&path)?)?;
+    /// assert_eq!(std::fs::read(&path)?, b"content");
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn download(
+        &self,
+        url: &str,
+        options: FetchOptions,
+        writer: &mut impl io::Write,
+    ) -> Result<(u16, HeaderMap)> {
+        if self.access.hide_credential {
+            let problem = "hide_credential can search only a body that is kept in memory; use `fetch`, or a fetcher \
+                           without hide_credential";
+            return Err(NexusError::invalid_input("download", problem));
+        }
+        let destination = Destination::new(writer);
+        let response = self.send(url, options, Some(destination))?;
+        let (head, _) = response.into_parts();
+        Ok((head.status.as_u16(), head.headers))
     }
 }
 

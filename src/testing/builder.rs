@@ -46,6 +46,39 @@ pub struct DevGatewayBuilder {
     settings: Settings,
 }
 
+// Here and not in `gateway.rs`, because the documentation lists the methods of the first module first.
+impl DevGateway {
+    /// Starts a gateway on a free port of `127.0.0.1`, without an API key. Blocks for a few milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// The system's error if there is no free port or no thread can be started.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let health = ureq::get(format!("{}/health", gateway.url())).call()?;
+    /// assert_eq!(health.status(), 200);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn start() -> io::Result<Self> {
+        Self::builder().start()
+    }
+
+    /// Returns a builder with the default settings.
+    ///
+    /// ```
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::builder().api_key("test-key").start()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn builder() -> DevGatewayBuilder {
+        DevGatewayBuilder::default()
+    }
+}
+
 impl DevGatewayBuilder {
     /// The loopback address to listen on. Default `127.0.0.1:0`, which means any free port.
     ///

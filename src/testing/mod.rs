@@ -214,43 +214,9 @@ mod session;
 mod upstream;
 mod upstream_server;
 
-use std::io;
-
 pub use builder::DevGatewayBuilder;
 pub use fault::Fault;
 pub use gateway::DevGateway;
 pub use provider::Provider;
 pub use received::ReceivedRequest;
 pub use upstream_server::UpstreamServer;
-
-impl DevGateway {
-    /// Starts a gateway on a free port of `127.0.0.1`, without an API key. Blocks for a few milliseconds.
-    ///
-    /// # Errors
-    ///
-    /// The system's error if there is no free port or no thread can be started.
-    ///
-    /// ```
-    /// use nexus_sdk::testing::DevGateway;
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let health = ureq::get(format!("{}/health", gateway.url())).call()?;
-    /// assert_eq!(health.status(), 200);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn start() -> io::Result<Self> {
-        Self::builder().start()
-    }
-
-    /// Returns a builder with the default settings.
-    ///
-    /// ```
-    /// use nexus_sdk::testing::DevGateway;
-    ///
-    /// let gateway = DevGateway::builder().api_key("test-key").start()?;
-    /// # Ok::<(), std::io::Error>(())
-    /// ```
-    pub fn builder() -> DevGatewayBuilder {
-        DevGatewayBuilder::default()
-    }
-}

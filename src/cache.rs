@@ -19,17 +19,7 @@ const BUFFER: Duration = Duration::from_secs(30);
 
 /// A cache of tokens by workspace and provider, for any number of threads.
 ///
-/// A clone is a handle to the same cache. By default, [`get`](Self::get) stops returning a token 30 seconds (the
-/// buffer) before its `expires_at`. The cache checks both the wall clock and the monotonic clock, and the earlier
-/// expiry counts. The cache holds at most 10,000 tokens. To make room, it drops expired tokens first and, if that is
-/// not enough, arbitrary other tokens. The key is the pair of workspace and provider (the tenant), so `("a:b", "c")`
-/// is not `("a", "b:c")`. A token knows the gateway that returned it, and is missing for a client of another gateway.
-///
-/// The cache hides a token within its buffer, but keeps it until it expires. A client that needs such a token makes it
-/// visible for 5 s, and asks the gateway for a newer token in the meantime (see
-/// [`stale_if_error`](crate::NexusClientOptions::stale_if_error)).
-///
-/// No method does I/O or waits for I/O.
+/// # Example
 ///
 /// ```
 /// use nexus_sdk::{CachedToken, TokenCache};
@@ -45,6 +35,20 @@ const BUFFER: Duration = Duration::from_secs(30);
 /// cache.set("acme", "github", token(29));
 /// assert!(cache.get("acme", "github").is_none(), "within the buffer of 30 seconds");
 /// ```
+///
+/// # Details
+///
+/// A clone is a handle to the same cache. By default, [`get`](Self::get) stops returning a token 30 seconds (the
+/// buffer) before its `expires_at`. The cache checks both the wall clock and the monotonic clock, and the earlier
+/// expiry counts. The cache holds at most 10,000 tokens. To make room, it drops expired tokens first and, if that is
+/// not enough, arbitrary other tokens. The key is the pair of workspace and provider (the tenant), so `("a:b", "c")`
+/// is not `("a", "b:c")`. A token knows the gateway that returned it, and is missing for a client of another gateway.
+///
+/// The cache hides a token within its buffer, but keeps it until it expires. A client that needs such a token makes it
+/// visible for 5 s, and asks the gateway for a newer token in the meantime (see
+/// [`stale_if_error`](crate::NexusClientOptions::stale_if_error)).
+///
+/// No method does I/O or waits for I/O.
 #[derive(Clone)]
 #[must_use]
 pub struct TokenCache {
@@ -69,6 +73,8 @@ pub(crate) struct WeakCache(Weak<Mutex<Slots>>);
 impl TokenCache {
     /// Returns an empty cache with a buffer of 30 seconds.
     ///
+    /// # Example
+    ///
     /// ```
     /// assert_eq!(nexus_sdk::TokenCache::new().len(), 0);
     /// ```
@@ -81,6 +87,8 @@ impl TokenCache {
     /// If the gateway returns a token that is already within the buffer, the token is used for up to 5 s
     /// before the gateway is asked again. Without these 5 s, every call near the end of a token's life
     /// would ask the gateway.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -106,6 +114,8 @@ impl TokenCache {
     /// stated expiry can be returned for up to an hour after it was requested, because its `expires_at` is only an
     /// assumption.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
     /// # use std::time::{Duration, SystemTime};
@@ -126,6 +136,8 @@ impl TokenCache {
     /// An expired token is not kept, and a token within its buffer is hidden from [`get`](Self::get). A resolve
     /// that is already under way does not overwrite the token.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
     /// use std::time::{Duration, SystemTime};
@@ -144,6 +156,8 @@ impl TokenCache {
     /// Callers that wait for a resolve of the tenant still get its token, but the token is not put into this cache.
     /// Later callers with this cache wait until that resolve has ended, and then resolve the token again.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
     /// # use std::time::{Duration, SystemTime};
@@ -159,6 +173,8 @@ impl TokenCache {
     }
 
     /// Removes all tokens, each as [`delete`](Self::delete) does.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
@@ -177,6 +193,8 @@ impl TokenCache {
     /// Returns the number of tokens that [`get`](Self::get) would return. Takes time in proportion to the size of the
     /// cache.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{CachedToken, TokenCache};
     /// # use std::time::{Duration, SystemTime};
@@ -192,6 +210,8 @@ impl TokenCache {
     }
 
     /// Returns whether [`len`](Self::len) is zero.
+    ///
+    /// # Example
     ///
     /// ```
     /// assert!(nexus_sdk::TokenCache::new().is_empty());

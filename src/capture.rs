@@ -17,6 +17,8 @@ const PLAIN_FIELDS: &str = "\
 
 /// The form in which a user enters a provider's credential.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
 ///
@@ -44,6 +46,8 @@ impl CaptureSchema {
     ///
     /// `invalid_response` for JSON that the client would reject as well.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{CaptureSchema, serde_json::json};
     ///
@@ -66,6 +70,8 @@ impl CaptureSchema {
 
     /// Returns the names of the credential's fields.
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -86,6 +92,8 @@ impl CaptureSchema {
     /// (`enum`), booleans, and fields with a name that is known to be harmless, such as `username`, `region` or
     /// `base_url`. A field with a harmless name is hidden as well if its schema has `format: password` or
     /// `writeOnly: true`.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{CaptureSchema, serde_json::json};
@@ -126,6 +134,8 @@ fn is_plain(name: &str) -> bool {
 
 /// The gateway's response to a credential that it has accepted. Does not contain the credential.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
 /// use nexus_sdk::serde_json::Map;
@@ -157,6 +167,8 @@ impl CapturedCredential {
     /// # Errors
     ///
     /// `invalid_response` for JSON that the client would reject as well.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{CapturedCredential, serde_json::json};

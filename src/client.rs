@@ -29,19 +29,34 @@ use crate::token::CachedToken;
 
 /// A client for one Nexus Gateway. Any number of threads can share it.
 ///
+/// # Example
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, FetchOptions, testing::DevGateway};
+///
+/// let gateway = DevGateway::start()?;
+/// gateway.connect("acme", "github")?;
+///
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// let cache = TokenCache::new();
+/// let url = format!("{}/user", gateway.url());
+/// let (status, _headers, body) =
+///     client.authenticated_fetch(&cache, "acme", "github", &url, FetchOptions::default())?;
+/// assert_eq!(status, 200);
+/// assert!(String::from_utf8(body)?.contains("acme"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Blocking
+///
 /// A clone is a cheap handle to the same client and its pooled connections. If you know the Python SDK, see
 /// [the differences](crate::python).
 ///
 /// Most methods block the calling thread while they wait for the gateway, by default for at most
-/// [`timeout`](crate::NexusClientOptions::timeout) (30 s). The documentation of `timeout` says when a request can take longer. With a
-/// [`RetryPolicy`](crate::RetryPolicy) that retries, they block for at most `timeout` for each attempt and `max_delay` for
-/// each pause. A request that may refresh a token continues after its caller has timed out: see
+/// [`timeout`](crate::NexusClientOptions::timeout) (30 s). The documentation of `timeout` says when a request can take
+/// longer. With a [`RetryPolicy`](crate::RetryPolicy) that retries, they block for at most `timeout` for each attempt and
+/// `max_delay` for each pause. A request that may refresh a token continues after its caller has timed out: see
 /// [`refreshes`](crate::refreshes).
-///
-/// # Fork
-///
-/// A client does not survive `fork` without `exec`. Parent and child would share its pooled connections, and one
-/// process could read the response to the other's request. Create the client after the fork.
 ///
 /// # Errors
 ///
@@ -59,21 +74,10 @@ use crate::token::CachedToken;
 /// Each method lists its own most important codes, and [`ErrorKind`](crate::ErrorKind) explains the known codes of
 /// gateways. [`Fetcher`](crate::Fetcher#errors) lists the errors of a fetch.
 ///
-/// ```
-/// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, FetchOptions, testing::DevGateway};
+/// # Fork
 ///
-/// let gateway = DevGateway::start()?;
-/// gateway.connect("acme", "github")?;
-///
-/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-/// let cache = TokenCache::new();
-/// let url = format!("{}/user", gateway.url());
-/// let (status, _headers, body) =
-///     client.authenticated_fetch(&cache, "acme", "github", &url, FetchOptions::default())?;
-/// assert_eq!(status, 200);
-/// assert!(String::from_utf8(body)?.contains("acme"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// A client does not survive `fork` without `exec`. Parent and child would share its pooled connections, and one
+/// process could read the response to the other's request. Create the client after the fork.
 #[derive(Clone)]
 pub struct NexusClient(pub(crate) Handle);
 
@@ -92,6 +96,8 @@ impl NexusClient {
     /// # Errors
     ///
     /// The errors that every method that gets a token can return: see [`NexusClient`].
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -123,6 +129,8 @@ impl NexusClient {
     ///
     /// The errors that every method that gets a token can return: see [`NexusClient`].
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     ///
@@ -136,6 +144,7 @@ impl NexusClient {
     /// assert_eq!(gateway.count("/v1/resolve"), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "getToken")]
     pub fn get_cached_token(
         &self,
         cache: &TokenCache,
@@ -152,6 +161,8 @@ impl NexusClient {
     }
 
     /// Removes a token from the cache, as [`TokenCache::delete`] does. Does not block.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
@@ -177,6 +188,8 @@ impl NexusClient {
     ///
     /// Only the errors that every request can return: see [`NexusClient`].
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -197,6 +210,8 @@ impl NexusClient {
     /// # Errors
     ///
     /// Only the errors that every request can return: see [`NexusClient`].
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -224,6 +239,8 @@ impl NexusClient {
     /// While this method waits, these requests are not retried, and a request that waits for a lock held by
     /// another process or client fails with `timeout`. To ask without this effect, call [`is_idle`](Self::is_idle).
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
     /// use std::time::Duration;
@@ -240,6 +257,8 @@ impl NexusClient {
     /// Returns true if no request that may [refresh](crate::refreshes) a token is under way, whether or not a caller still
     /// waits for it. Does not block. Call this method before you suspend a program, because a suspended program keeps its
     /// lock.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Fault};

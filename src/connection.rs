@@ -15,6 +15,8 @@ use crate::url;
 
 /// An empty list of scopes. For a plain `[]`, the compiler cannot infer the type of the items.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NO_SCOPES, NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
 ///
@@ -27,6 +29,8 @@ use crate::url;
 pub const NO_SCOPES: [&str; 0] = [];
 
 /// The input of [`NexusClient::request_connection`](crate::NexusClient::request_connection).
+///
+/// # Example
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
@@ -62,6 +66,8 @@ impl RequestConnectionInput {
     /// provider: an array, a `Vec`, a slice or any other collection of strings, or [`NO_SCOPES`].
     /// `return_url` is the page to which the gateway sends the user's browser after consent.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::RequestConnectionInput;
     ///
@@ -89,6 +95,8 @@ impl RequestConnectionInput {
 
     /// Sets metadata to send with the request. The gateway's API accepts metadata, but no known gateway stores it.
     /// Default: none.
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -129,6 +137,8 @@ debug_only!(RequestConnectionInput: user_id, provider_name, scopes);
 ///
 /// `Debug` leaves out `auth_url` and `state`, because whoever has them can complete the connection.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
 ///
@@ -161,6 +171,8 @@ impl RequestConnectionResponse {
     /// # Errors
     ///
     /// `invalid_response` for JSON that the client would reject as well.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{RequestConnectionResponse, serde_json::json};
@@ -217,6 +229,8 @@ debug_only!(RequestConnectionResponse: connection_id, scopes, provider_id);
 
 /// The status of a connection. It can be compared with a string: `status == "active"`.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::ConnectionStatus;
 ///
@@ -261,6 +275,8 @@ const STATUSES: [(&str, ConnectionStatus); 7] = [
 impl ConnectionStatus {
     /// Returns the status as the gateway writes it.
     ///
+    /// # Example
+    ///
     /// ```
     /// assert_eq!(nexus_sdk::ConnectionStatus::Pending.as_str(), "pending");
     /// ```
@@ -277,6 +293,8 @@ impl ConnectionStatus {
     ///
     /// [`wait_for_active`](crate::NexusClient::wait_for_active) polls until the status is final, but treats `failed`
     /// as `pending` while the connection may still become active.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::ConnectionStatus;
@@ -334,6 +352,8 @@ impl PartialEq<&str> for ConnectionStatus {
 
 /// Options of [`NexusClient::revoke_connection`](crate::NexusClient::revoke_connection).
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
 ///
@@ -357,6 +377,8 @@ pub struct RevokeOptions {
 impl RevokeOptions {
     /// Revokes the connection only if it belongs to this workspace. Default: any workspace.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
     ///
@@ -374,6 +396,8 @@ impl RevokeOptions {
     }
 
     /// Sets the reason that the gateway stores, at most 512 characters. Default: none.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
@@ -409,6 +433,8 @@ impl RevokeOptions {
 }
 
 /// The result of a revocation. Revoking a connection again succeeds and sets `already_revoked`.
+///
+/// # Example
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
@@ -449,6 +475,8 @@ impl RevokeResult {
     /// # Errors
     ///
     /// `invalid_response` for JSON that the client would reject as well.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{RevokeResult, serde_json::json};

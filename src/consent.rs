@@ -39,6 +39,26 @@ const LIMITS: Limits = Limits {
 /// A loopback server to which the user's browser returns after consent (RFC 8252 section 7.3). Requires the feature
 /// `consent`.
 ///
+/// # Example
+///
+/// ```
+/// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
+/// use nexus_sdk::testing::DevGateway;
+///
+/// let gateway = DevGateway::start()?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// let listener = ConsentListener::bind()?;
+/// let input = RequestConnectionInput::new("acme", "github", ["repo"], listener.return_url());
+/// let connection = client.request_connection(&input)?;
+/// eprintln!("open {}", connection.auth_url);
+/// # nexus_sdk::ureq::get(&connection.auth_url).call()?;
+/// let options = WaitOptions::default().consent(&listener);
+/// assert!(client.wait_for_active(&connection.connection_id, options)? == "active");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Details
+///
 /// Pass its [`return_url`](Self::return_url) to [`RequestConnectionInput`](crate::RequestConnectionInput). The
 /// returning browser shows "Connected to github. You can close this window.", with the provider's name, or "Not
 /// connected" if the gateway's redirect says so. A wait with [`WaitOptions::consent`] then polls at once. The redirect proves nothing: only the gateway's status
@@ -57,22 +77,6 @@ const LIMITS: Limits = Limits {
 ///
 /// A gateway that restricts return URLs must allow `http://127.0.0.1` with any path, and with any port unless
 /// [`bind_to`](Self::bind_to) chooses the port.
-///
-/// ```
-/// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
-/// use nexus_sdk::testing::DevGateway;
-///
-/// let gateway = DevGateway::start()?;
-/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-/// let listener = ConsentListener::bind()?;
-/// let input = RequestConnectionInput::new("acme", "github", ["repo"], listener.return_url());
-/// let connection = client.request_connection(&input)?;
-/// eprintln!("open {}", connection.auth_url);
-/// # nexus_sdk::ureq::get(&connection.auth_url).call()?;
-/// let options = WaitOptions::default().consent(&listener);
-/// assert!(client.wait_for_active(&connection.connection_id, options)? == "active");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 pub struct ConsentListener {
     return_url: String,
     returns: Arc<BrowserReturns>,
@@ -86,6 +90,8 @@ impl ConsentListener {
     /// # Errors
     ///
     /// `request_failed` if the system provides no port, thread or random bytes.
+    ///
+    /// # Example
     ///
     /// ```
     /// let listener = nexus_sdk::ConsentListener::bind()?;
@@ -103,6 +109,8 @@ impl ConsentListener {
     ///
     /// `invalid_input` if the port is in use or requires more privileges. Also the errors of
     /// [`bind`](Self::bind).
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::ConsentListener;
@@ -138,6 +146,8 @@ impl ConsentListener {
     /// The address for [`RequestConnectionInput`](crate::RequestConnectionInput), such as
     /// `http://127.0.0.1:49152/6f0a..`.
     ///
+    /// # Example
+    ///
     /// ```
     /// let listener = nexus_sdk::ConsentListener::bind()?;
     /// let path = listener.return_url().rsplit('/').next().unwrap();
@@ -152,6 +162,29 @@ impl ConsentListener {
     /// Serves a form in which the user enters a credential, such as an API key, and returns the form's address. Use it
     /// for a provider that has no consent page. `state` comes from the response to
     /// [`request_connection`](NexusClient::request_connection).
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
+    /// use nexus_sdk::testing::DevGateway;
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let listener = ConsentListener::bind()?;
+    /// let scopes: [&str; 0] = [];
+    /// let input = RequestConnectionInput::new("acme", "weather", scopes, listener.return_url());
+    /// let connection = client.request_connection(&input)?;
+    /// let state = connection.state.as_deref().unwrap_or_default();
+    /// let page = listener.credential_form(&client, state)?;
+    /// eprintln!("open {page}");
+    /// # nexus_sdk::ureq::post(&page).send_form([("api_key", "k-1")])?;
+    /// let options = WaitOptions::default().consent(&listener);
+    /// assert!(client.wait_for_active(&connection.connection_id, options)? == "active");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Details
     ///
     /// The form has a field for each of the `properties` in the provider's JSON Schema, with its title and description.
     /// It ignores references such as `$ref` and combinations such as `oneOf`. The browser hides what the user types into
@@ -185,25 +218,6 @@ impl ConsentListener {
     ///
     /// The errors of [`capture_schema`](NexusClient::capture_schema). `invalid_response` for a schema without
     /// `properties`. `request_failed` if the system provides no random bytes.
-    ///
-    /// ```
-    /// use nexus_sdk::{ConsentListener, NexusClient, NexusClientOptions, RequestConnectionInput, WaitOptions};
-    /// use nexus_sdk::testing::DevGateway;
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let listener = ConsentListener::bind()?;
-    /// let scopes: [&str; 0] = [];
-    /// let input = RequestConnectionInput::new("acme", "weather", scopes, listener.return_url());
-    /// let connection = client.request_connection(&input)?;
-    /// let state = connection.state.as_deref().unwrap_or_default();
-    /// let page = listener.credential_form(&client, state)?;
-    /// eprintln!("open {page}");
-    /// # nexus_sdk::ureq::post(&page).send_form([("api_key", "k-1")])?;
-    /// let options = WaitOptions::default().consent(&listener);
-    /// assert!(client.wait_for_active(&connection.connection_id, options)? == "active");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn credential_form(&self, client: &NexusClient, state: &str) -> Result<String> {
         let schema = client.capture_schema(state)?;
         let provider = schema.provider_name;
@@ -237,6 +251,8 @@ impl fmt::Debug for ConsentListener {
 impl WaitOptions<'_> {
     /// Polls at once when the user's browser returns to this listener, or when the gateway accepts a credential from
     /// the listener's form. Default: no listener. Requires the feature `consent`.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{ConsentListener, WaitOptions};

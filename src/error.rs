@@ -20,6 +20,8 @@ pub(crate) use subject::Subject;
 
 /// A `Result` whose error is a [`NexusError`] by default.
 ///
+/// # Example
+///
 /// ```
 /// fn port() -> nexus_sdk::Result<u16> {
 ///     Ok(8080)
@@ -30,6 +32,18 @@ pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 
 /// An error of the SDK: a code, and a message, usually with advice. `Display` prints `code: message`. `Debug` adds the
 /// kind and, if they are known, the status and the `Retry-After` time.
+///
+/// # Example
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions};
+///
+/// let error = NexusClient::new(NexusClientOptions::new("gateway.example.com")).unwrap_err();
+/// assert_eq!(error.code(), "invalid_input");
+/// assert_eq!(error.status_code(), None);
+/// assert!(error.to_string().starts_with("invalid_input: gateway_url"));
+/// assert_eq!(size_of_val(&error), size_of::<usize>());
+/// ```
 ///
 /// # What to do
 ///
@@ -68,16 +82,6 @@ pub type Result<T, E = NexusError> = std::result::Result<T, E>;
 /// An error is as small as a pointer, and cheap to clone. The SDK puts no token, key, request body, or path or query
 /// of a URL into an error. A message may repeat the gateway's own error text, with the API key and other secrets of
 /// the request replaced.
-///
-/// ```
-/// use nexus_sdk::{NexusClient, NexusClientOptions};
-///
-/// let error = NexusClient::new(NexusClientOptions::new("gateway.example.com")).unwrap_err();
-/// assert_eq!(error.code(), "invalid_input");
-/// assert_eq!(error.status_code(), None);
-/// assert!(error.to_string().starts_with("invalid_input: gateway_url"));
-/// assert_eq!(size_of_val(&error), size_of::<usize>());
-/// ```
 #[derive(Clone)]
 pub struct NexusError(Arc<Inner>);
 
@@ -108,6 +112,8 @@ impl NexusError {
     /// Creates an error with this code, for your own mocks. The code determines [`kind`](Self::kind),
     /// [`origin`](Self::origin), [`is_retryable`](Self::is_retryable) and [`needs_reconnect`](Self::needs_reconnect). A code
     /// such as `http_503` is a gateway's, and also sets [`status_code`](Self::status_code).
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{ErrorKind, NexusError};
@@ -272,6 +278,8 @@ impl NexusError {
     /// [`ErrorKind`] lists the SDK's own codes and the known codes of gateways. An error from the gateway has the
     /// code that the gateway sent, or a code that the SDK derives from the status, such as `http_503`.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
     ///
@@ -284,6 +292,8 @@ impl NexusError {
     }
 
     /// The problem and, usually, what to do about it, in one line of text.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -298,6 +308,8 @@ impl NexusError {
 
     /// The HTTP status of the response that this error is about. `None` if there was no response, and for some errors
     /// about a response, such as `body_too_large`.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -315,6 +327,8 @@ impl NexusError {
 
     /// The kind of the error, as an enum to `match` on.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{ErrorKind, NexusClientOptions};
     ///
@@ -328,6 +342,8 @@ impl NexusError {
 
     /// The time to wait before the next attempt, from the gateway's `Retry-After` (RFC 9110 section 10.2.3).
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
     ///
@@ -340,6 +356,8 @@ impl NexusError {
     }
 
     /// The place of the failure: this program, the gateway, or the API that a fetch is for.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, Origin, testing::DevGateway};
@@ -363,6 +381,8 @@ impl NexusError {
     /// A fetch sends requests to two servers. If the gateway failed, this method is about the gateway.
     /// [`is_retryable`](Self::is_retryable) shows how to find out whether a `POST` may have reached the API.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
     ///
@@ -383,6 +403,8 @@ impl NexusError {
     ///
     /// False for an error that may be temporary, such as `token_expired`, because the provider may be down
     /// for a moment.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -407,6 +429,8 @@ impl NexusError {
     /// A `GET` can always be repeated. A fetch with another method may have been acted on if [`origin`](Self::origin) is
     /// [`Origin::Api`] and [`may_have_been_sent`](Self::may_have_been_sent) is true. If the origin is [`Origin::Gateway`],
     /// the fetch has got no token, and the API has not acted on the request.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::NexusClientOptions;
@@ -453,6 +477,8 @@ impl std::error::Error for NexusError {
 }
 
 /// Parses the name of a kind, as [`ErrorKind::as_str`] returns it. Fails with `invalid_input` for any other text.
+///
+/// # Example
 ///
 /// ```
 /// use nexus_sdk::ErrorKind;

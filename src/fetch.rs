@@ -3,6 +3,7 @@
 pub(crate) mod access;
 mod agent;
 mod download;
+pub(crate) mod fetcher;
 pub(crate) mod options;
 pub(crate) mod redirect;
 pub(crate) mod result;

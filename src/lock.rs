@@ -28,6 +28,8 @@ const MAX_PAUSE: Duration = Duration::from_millis(25);
 /// hosts, as `examples/redis_lock` does with Redis, and pass the lock to
 /// [`NexusClientOptions::refresh_lock`](crate::NexusClientOptions::refresh_lock).
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock, testing::DevGateway};
 /// use std::collections::HashSet;

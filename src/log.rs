@@ -11,6 +11,17 @@ const TARGET: &str = "nexus_sdk";
 
 /// Selects the lines that the SDK writes to stderr. Each level includes the levels before it.
 ///
+/// # Example
+///
+/// ```
+/// use nexus_sdk::LogLevel;
+///
+/// assert_eq!(LogLevel::default(), LogLevel::Warn);
+/// assert!(LogLevel::Debug > LogLevel::Off);
+/// ```
+///
+/// # Details
+///
 /// The environment variable `NEXUS_LOG` (`off`, `warn`, `info`, `debug`) overrides the
 /// program's setting. With the feature `log`, lines go to the `log` facade under the target `nexus_sdk`.
 /// The program's logger then selects the lines, unless the level is [`Off`](Self::Off). A logger that
@@ -21,13 +32,6 @@ const TARGET: &str = "nexus_sdk";
 /// request's body or a URL's query. A line may repeat a gateway's
 /// error message. ureq also logs to the facade: at the trace level it writes everything that is sent
 /// and received, credentials included.
-///
-/// ```
-/// use nexus_sdk::LogLevel;
-///
-/// assert_eq!(LogLevel::default(), LogLevel::Warn);
-/// assert!(LogLevel::Debug > LogLevel::Off);
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum LogLevel {
@@ -46,6 +50,8 @@ pub enum LogLevel {
 
 impl LogLevel {
     /// Returns the level as `NEXUS_LOG` names it.
+    ///
+    /// # Example
     ///
     /// ```
     /// assert_eq!(nexus_sdk::LogLevel::Warn.as_str(), "warn");

@@ -29,6 +29,8 @@ const URL_VARIABLE: &str = "NEXUS_GATEWAY_URL";
 /// The setters accept any value. [`NexusClient::new`](crate::NexusClient::new) checks all of them and names the
 /// option that it cannot use. The fields are for reading the options, for example in a test.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy};
 /// use std::time::Duration;
@@ -70,6 +72,8 @@ impl NexusClientOptions {
     /// Creates the options for the gateway at this URL, such as `https://nexus.example.com`. The URL may have a path,
     /// to which the SDK appends paths such as `/v1/resolve`. All other options have their defaults.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
     ///
@@ -100,6 +104,8 @@ impl NexusClientOptions {
     /// `invalid_input` if `NEXUS_GATEWAY_URL` is missing, blank or not a usable URL, or if one of the two variables is not
     /// UTF-8.
     ///
+    /// # Example
+    ///
     /// ```no_run
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
     ///
@@ -119,6 +125,8 @@ impl NexusClientOptions {
 
     /// Sets the API key, which the SDK sends to the gateway as `X-API-Key`. Default: no key, and no such header.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -135,7 +143,8 @@ impl NexusClientOptions {
     }
 
     /// Sets how long a call waits for each request to the gateway, and how long a whole fetch may take, with its redirects
-    /// and its replay after a 401. Default 30 s, at most a year. [`NexusClient::new`](crate::NexusClient::new) refuses zero.
+    /// and its replay after a 401 or 403. Default 30 s, at most a year. [`NexusClient::new`](crate::NexusClient::new)
+    /// refuses zero.
     ///
     /// The SDK limits each phase of a request (connecting, sending, the response's head and its body) to the time that was
     /// left when the request began, so a request that is slow in several phases can take longer. Connecting, including
@@ -144,6 +153,8 @@ impl NexusClientOptions {
     /// A request that may [refresh](crate::refreshes) a token goes on after its caller has got the error `timeout`. Each of
     /// its attempts has 40 s, or this timeout if it is longer.
     /// [`FetchOptions::timeout`](crate::FetchOptions::timeout) sets the time limit of a single fetch.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::{DevGateway, Fault}};
@@ -163,6 +174,8 @@ impl NexusClientOptions {
 
     /// Sets the retry policy for requests to the gateway. Default: no retries.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
     ///
@@ -179,6 +192,21 @@ impl NexusClientOptions {
     }
 
     /// Sets the ureq agent for all requests, for example to use TLS roots, a client certificate or a proxy of your own.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway, ureq};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let agent = ureq::Agent::config_builder().user_agent("my-server/1.0").build().new_agent();
+    /// let options = NexusClientOptions::new(gateway.url()).agent(agent);
+    /// NexusClient::new(options)?.providers()?;
+    /// assert_eq!(gateway.requests().last().unwrap().headers["user-agent"], "my-server/1.0");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Details
     ///
     /// The SDK overrides some of your agent's settings for each request. It turns off ureq's redirects, allows
     /// non-standard methods, and bypasses the proxy for loopback addresses. Except for requests of an authenticated
@@ -199,17 +227,7 @@ impl NexusClientOptions {
     /// If your agent has ureq's default proxy, the SDK replaces it with the [proxies](crate#proxies) that it reads from
     /// the environment. An agent with a SOCKS proxy of your own needs the feature `socks-proxy` of this crate. Without it,
     /// [`NexusClient::new`](crate::NexusClient::new) returns `invalid_input`.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway, ureq};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let agent = ureq::Agent::config_builder().user_agent("my-server/1.0").build().new_agent();
-    /// let options = NexusClientOptions::new(gateway.url()).agent(agent);
-    /// NexusClient::new(options)?.providers()?;
-    /// assert_eq!(gateway.requests().last().unwrap().headers["user-agent"], "my-server/1.0");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    #[doc(alias("proxy", "tls", "certificate", "ca"))]
     pub fn agent(mut self, agent: ureq::Agent) -> Self {
         self.agent = Some(agent);
         self
@@ -218,6 +236,8 @@ impl NexusClientOptions {
     /// Sets the size limit for the response body of a fetch, in bytes after decompression. Default 100 MiB. If the body
     /// is larger, the fetch fails with `body_too_large`. Responses from the gateway are always limited to 256 KiB, and
     /// the list of providers to 2 MiB.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -241,6 +261,8 @@ impl NexusClientOptions {
     /// `insecure_url`. For a gateway at such a URL, the client only logs a warning, because the URL comes from your
     /// configuration.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
     ///
@@ -260,6 +282,8 @@ impl NexusClientOptions {
 
     /// Sets the least severe level that is written to stderr. ([`LogLevel`] says what applies with the feature `log`.)
     /// Default [`LogLevel::Warn`]. The environment variable `NEXUS_LOG` overrides this option.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{LogLevel, NexusClient, NexusClientOptions};
@@ -284,6 +308,8 @@ impl NexusClientOptions {
     /// The first call that finds such a token in the cache asks the gateway, and waits for at most 1 s. From the moment it
     /// asks, other calls use the token for 5 s. The first call after that asks again. A failure logs a warning once for
     /// each token.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{CachedToken, NexusClient, NexusClientOptions, TokenCache};
@@ -324,6 +350,8 @@ impl NexusClientOptions {
     /// workspace and provider, and for each connection id that a client uses without having requested the connection.
     /// Files are never removed. Delete files only while no process uses the directory.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -346,6 +374,8 @@ impl NexusClientOptions {
     /// [`lock_dir`](Self::lock_dir). An empty `NEXUS_LOCK_DIR` turns the lock off for all clients that set neither
     /// `lock_dir` nor `refresh_lock`.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -364,6 +394,8 @@ impl NexusClientOptions {
 
     /// Replaces the lock files with a lock of your own, for processes on several hosts. Default: lock files, see
     /// [`lock_dir`](Self::lock_dir).
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RefreshLock, testing::DevGateway};
@@ -439,6 +471,8 @@ impl NexusClientOptions {
 }
 
 /// Parses the name of a level in upper or lower case, as in `NEXUS_LOG`. Fails with `invalid_input` for any other text.
+///
+/// # Example
 ///
 /// ```
 /// use nexus_sdk::LogLevel;

@@ -12,6 +12,8 @@ pub(crate) const MAX_PROVIDERS: u64 = 2 << 20;
 
 /// The providers that a gateway knows.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
 ///
@@ -29,6 +31,8 @@ pub struct Providers {
 }
 
 /// One provider. A field that the gateway leaves out is `None`.
+///
+/// # Example
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -68,6 +72,8 @@ impl Providers {
     ///
     /// `invalid_response` for JSON that the client would reject as well.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{Providers, serde_json::json};
     ///
@@ -98,6 +104,8 @@ impl Providers {
 
     /// Iterates over all providers.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{Providers, serde_json::json};
     ///
@@ -110,6 +118,8 @@ impl Providers {
     }
 
     /// Returns the first provider with this name.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -126,6 +136,8 @@ impl Providers {
 }
 
 /// Iterates over all providers.
+///
+/// # Example
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -148,6 +160,8 @@ impl<'a> IntoIterator for &'a Providers {
 
 /// Iterates over all providers, and gives them away.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{Providers, serde_json::json};
 ///
@@ -166,6 +180,8 @@ impl IntoIterator for Providers {
 }
 
 /// The health of a gateway.
+///
+/// # Example
 ///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -190,6 +206,8 @@ impl Health {
     /// # Errors
     ///
     /// `invalid_response` for JSON that the client would reject as well.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{Health, serde_json::json};

@@ -14,6 +14,22 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The policy in [`NexusClientOptions`](crate::NexusClientOptions::retry_policy) applies to requests to the
 /// gateway, and the policy in [`FetchOptions`](crate::FetchOptions::retry_policy) to the request of a fetch.
 ///
+/// # Example
+///
+/// ```
+/// use nexus_sdk::RetryPolicy;
+/// use std::time::Duration;
+///
+/// let defaults = RetryPolicy::default()
+///     .retries(0)
+///     .min_delay(Duration::from_millis(200))
+///     .max_delay(Duration::from_secs(2))
+///     .retry_on_429(false);
+/// assert_eq!(RetryPolicy::default(), defaults);
+/// ```
+///
+/// # Details
+///
 /// Statuses 408, 425, 502, 503 and 504 are retried, Cloudflare's 520 to 527 and 530, and 429 if
 /// [`retry_on_429`](Self::retry_on_429) is set. In a fetch, they are retried only for idempotent methods (RFC 9110
 /// section 9.2.2). Network failures are retried if they may be temporary and either the method is idempotent or the error
@@ -29,18 +45,6 @@ const SECOND: Duration = Duration::from_secs(1);
 /// 0.2 and 0.8. A longer `Retry-After` is honoured. If it is longer than `max_delay`, the request is not retried, and the
 /// caller gets the response or its error, whose [`retry_after`](NexusError::retry_after) is the time to wait. A 429 with
 /// `Retry-After: 0` is retried after a second, or after `max_delay` if that is shorter, because a gateway rounds down.
-///
-/// ```
-/// use nexus_sdk::RetryPolicy;
-/// use std::time::Duration;
-///
-/// let defaults = RetryPolicy::default()
-///     .retries(0)
-///     .min_delay(Duration::from_millis(200))
-///     .max_delay(Duration::from_secs(2))
-///     .retry_on_429(false);
-/// assert_eq!(RetryPolicy::default(), defaults);
-/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 #[must_use]
@@ -69,6 +73,8 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Sets the maximum number of retries after the first attempt. Default 0.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
     ///
@@ -85,6 +91,8 @@ impl RetryPolicy {
     }
 
     /// Sets the pause before the first retry, to which the random factor is then applied. Default 200 ms.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
@@ -104,6 +112,8 @@ impl RetryPolicy {
     }
 
     /// Sets the longest pause before a retry. Default 2 s. A request is not retried if its response asks for a longer pause.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};
@@ -126,6 +136,8 @@ impl RetryPolicy {
 
     /// Sets whether status 429 (`Too Many Requests`) is also retried, even if the broker sent it and the gateway passes
     /// it on with another status. Default `false`.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RetryPolicy, testing::{DevGateway, Fault}};

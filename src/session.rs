@@ -15,6 +15,8 @@ use crate::token::CachedToken;
 /// [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session): an AI agent, scopes and a
 /// connection. The connection is named by its id, or by workspace and provider.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
 ///
@@ -49,6 +51,8 @@ impl AgentSessionInput {
     /// Creates the input for an agent. Name its connection next, with [`provider`](Self::provider) or
     /// [`connection_id`](Self::connection_id).
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -77,6 +81,8 @@ impl AgentSessionInput {
 
     /// Uses a workspace's connection to a provider.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -99,6 +105,8 @@ impl AgentSessionInput {
 
     /// Uses the connection with this id.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -116,6 +124,8 @@ impl AgentSessionInput {
 
     /// Sets the lifetime of the session, rounded down to whole seconds. Default: chosen by the gateway,
     /// normally 900 s.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
@@ -136,6 +146,8 @@ impl AgentSessionInput {
     }
 
     /// Lets the agent act on behalf of the user to whom this token belongs. Default: no user.
+    ///
+    /// # Example
     ///
     /// ```no_run
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions};
@@ -196,6 +208,8 @@ debug_only!(AgentSessionInput: agent_id, scopes, workspace_id, provider_name, co
 /// Only [`request_agent_session`](crate::NexusClient::request_agent_session) returns the session's token.
 /// `Debug` shows neither the token nor the user.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
 ///
@@ -244,6 +258,8 @@ impl AgentSession {
     /// # Errors
     ///
     /// `invalid_response` for JSON that the client would reject as well.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{AgentSession, serde_json::json};

@@ -32,6 +32,8 @@ const SPACES: [char; 2] = [' ', '\t'];
 ///
 /// `Debug` shows no secret.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
 ///
@@ -76,6 +78,8 @@ impl TokenResponse {
     /// # Errors
     ///
     /// `invalid_response` for JSON that the client would reject as well.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{TokenResponse, serde_json::json};

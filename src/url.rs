@@ -227,6 +227,8 @@ pub(crate) fn address(host: &str) -> Option<IpAddr> {
 /// reject the argument `..` yourself. A [`Fetcher`](crate::Fetcher) with a `base_url` refuses a relative URL with a
 /// `..` segment, encoded or not.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::path_segment;
 ///

@@ -25,6 +25,8 @@ type OnPoll<'a> = Box<dyn FnMut(&ConnectionStatus) -> ControlFlow<()> + Send + '
 
 /// Options of [`NexusClient::wait_for_active`](crate::NexusClient::wait_for_active).
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
 /// use std::time::Duration;
@@ -67,6 +69,8 @@ impl<'a> WaitOptions<'a> {
     /// Sets the pause between two polls. Default 1.5 s, at least 10 ms. After an error, the pause is at least the gateway's
     /// `Retry-After`, up to 15 s.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
     /// use std::time::Duration;
@@ -87,6 +91,8 @@ impl<'a> WaitOptions<'a> {
 
     /// Sets the time limit of the whole wait. Default 300 s. With zero, the wait polls once, with the time
     /// limit of [`check_connection`](crate::NexusClient::check_connection).
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
@@ -109,6 +115,8 @@ impl<'a> WaitOptions<'a> {
     /// progress. If the function returns [`ControlFlow::Break`], the wait ends with the error `aborted`. If
     /// the gateway reports `failed` for a connection that may still become active, the function gets
     /// `pending`. Default: none.
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NO_SCOPES, NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};

@@ -29,6 +29,8 @@ impl NexusClient {
     /// (409), `missing_fields` (400), and `broker_error` (502), most likely because the broker does not
     /// allow the return URL.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
     ///
@@ -63,16 +65,7 @@ impl NexusClient {
     /// user connect the provider. Unlike a call by id, this call may run while others use the connection:
     /// see [`refreshes`](crate::refreshes).
     ///
-    /// A connection counts as active if the gateway returns a credential, even if the SDK cannot use it (for example
-    /// `unsupported_strategy`).
-    ///
-    /// Blocks for at most the client's timeout (30 s) for each attempt.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_input` for a blank name, `invalid_response` for a response without a credential, and any error for which
-    /// [`needs_reconnect`](crate::NexusError::needs_reconnect) is false. One of these is `token_expired` (409): the token
-    /// could not be renewed just now, so try again later.
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
@@ -84,6 +77,22 @@ impl NexusClient {
     /// assert!(!client.is_connected("acme", "slack")?);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// # Details
+    ///
+    /// A connection counts as active if the gateway returns a credential, even if the SDK cannot use it (for example
+    /// `unsupported_strategy`). While the broker's database is away, the call returns an error and never `false`:
+    /// [`refreshes`](crate::refreshes#whether-a-connection-is-missing) says how an answer is confirmed.
+    ///
+    /// Blocks for at most the client's timeout (30 s) for each attempt. An answer of `false` takes half a second longer,
+    /// unless it was confirmed in the last 5 s.
+    ///
+    /// # Errors
+    ///
+    /// `invalid_input` for a blank name, `invalid_response` for a response without a credential, and any error for which
+    /// [`needs_reconnect`](crate::NexusError::needs_reconnect) is false. One of these is `token_expired` (409): the token
+    /// could not be renewed just now, so try again later. Another is `broker_error` (502), in an outage of the broker's
+    /// database.
     pub fn is_connected(&self, workspace_id: &str, provider: &str) -> Result<bool> {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::new(workspace_id, provider);
@@ -98,6 +107,20 @@ impl NexusClient {
 
     /// Returns the status of a connection.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let connection = gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// assert!(client.check_connection(&connection)? == "active");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Details
+    ///
     /// A gateway infers the status by requesting the token from its broker. It reports `failed` whenever
     /// the broker refuses, for example because the id is unknown or the user has not consented yet.
     /// [`wait_for_active`](Self::wait_for_active) tells most of these cases apart.
@@ -111,16 +134,6 @@ impl NexusClient {
     ///
     /// `invalid_input` for a blank id. From the gateway: `http_400` and `http_502`, with the gateway's
     /// text as the message.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let connection = gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// assert!(client.check_connection(&connection)? == "active");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn check_connection(&self, connection_id: &str) -> Result<ConnectionStatus> {
         self.status(connection_id, self.0.gateway.longest_call())
     }
@@ -128,6 +141,25 @@ impl NexusClient {
     /// Polls a connection until its status is final, and returns that status. The final statuses are
     /// `active`, `failed`, `attention`, `expired`, `revoked` and `superseded`. Compare the result with
     /// `active` before you use the connection.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
+    /// use std::time::Duration;
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let connection = gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let options = WaitOptions::default().timeout(Duration::from_secs(60));
+    /// assert!(client.wait_for_active(&connection, options)? == "active");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Details
+    ///
+    /// If this client has requested the connection, the first `active` removes the workspace's old token for the provider
+    /// from all caches that the client has filled, so that the next fetch uses the new consent.
     ///
     /// Gateways also report `failed` until the user has consented. The SDK then requests
     /// `GET /v1/token/{id}`, because the error in the response shows whether the connection may still become
@@ -150,18 +182,6 @@ impl NexusClient {
     /// [`WaitOptions::on_poll`] returns `Break`. `invalid_input` for a blank id. `invalid_api_key` (403) if the gateway
     /// and its broker have different keys, and any other error that is [final](crate::ErrorKind#codes) and does not tell the
     /// connection's status, such as `http_401`. `request_failed` if TLS fails before the gateway has responded to a poll.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, WaitOptions, testing::DevGateway};
-    /// use std::time::Duration;
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let connection = gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let options = WaitOptions::default().timeout(Duration::from_secs(60));
-    /// assert!(client.wait_for_active(&connection, options)? == "active");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn wait_for_active(
         &self,
         connection_id: &str,
@@ -192,6 +212,8 @@ impl NexusClient {
     /// `attention_required`, `token_expired` (409), `connection_revoked` (410), `connection_not_active`
     /// (400), `broker_unavailable` (502).
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -210,6 +232,21 @@ impl NexusClient {
     /// Makes the gateway refresh a connection's token now. Caches keep the old token: remove it with
     /// [`clear_token`](Self::clear_token). Gateways refresh expired tokens themselves, so few programs
     /// need this method.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::start()?;
+    /// let connection = gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let old = client.get_token_by_connection_id(&connection)?;
+    /// assert_ne!(client.refresh_connection(&connection)?.access_token, old.access_token);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Details
     ///
     /// If others may fetch with the connection, and this client has not requested it, call
     /// [`clear_token`](Self::clear_token) instead. The next fetch then resolves the token: see
@@ -232,17 +269,6 @@ impl NexusClient {
     /// `upstream_error` is not retried, because it can stand for a permanent failure. Call
     /// [`get_token_by_connection_id`](Self::get_token_by_connection_id) to learn the connection's state. Even if
     /// that call succeeds, a refresh may never succeed, for example with an API key, so do not retry in a loop.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::start()?;
-    /// let connection = gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let old = client.get_token_by_connection_id(&connection)?;
-    /// assert_ne!(client.refresh_connection(&connection)?.access_token, old.access_token);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
     pub fn refresh_connection(&self, connection_id: &str) -> Result<TokenResponse> {
         let path = with_id("/v1/refresh/", "connection_id", connection_id)?;
         let request = Request::post(path).asked(Asked::Refresh);
@@ -263,6 +289,8 @@ impl NexusClient {
     /// the connection exists in another workspace), `invalid_connection_id`, `reason_too_long` (400),
     /// `token_delete_failed`, `revoke_failed` (500).
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RevokeOptions, testing::DevGateway};
     ///
@@ -273,6 +301,7 @@ impl NexusClient {
     /// assert!(client.revoke_connection(&connection, options)?.status == "revoked");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("logout", "disconnect"))]
     pub fn revoke_connection(
         &self,
         connection_id: &str,

@@ -11,6 +11,16 @@ impl NexusClient {
     /// Logs a warning if the URL is plain http to another machine, unless
     /// [`allow_insecure_http`](NexusClientOptions::allow_insecure_http) is set.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions};
+    ///
+    /// let client = NexusClient::new(NexusClientOptions::new("https://nexus.example.com"))?;
+    /// assert!(NexusClient::new(NexusClientOptions::new("nexus.example.com")).is_err());
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// `invalid_input`, which names the option or the environment variable:
@@ -21,14 +31,6 @@ impl NexusClient {
     /// - a `timeout` of zero
     /// - an `agent` with a SOCKS proxy of its own, in a build without the feature `socks-proxy`
     /// - a relative path for the lock files, in `lock_dir` or `NEXUS_LOCK_DIR`
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions};
-    ///
-    /// let client = NexusClient::new(NexusClientOptions::new("https://nexus.example.com"))?;
-    /// assert!(NexusClient::new(NexusClientOptions::new("nexus.example.com")).is_err());
-    /// # Ok::<(), nexus_sdk::NexusError>(())
-    /// ```
     pub fn new(options: NexusClientOptions) -> Result<Self> {
         Ok(Self(Handle::new(Inner::new(options)?)))
     }

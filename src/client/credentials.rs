@@ -21,6 +21,8 @@ impl NexusClient {
     /// `invalid_input` for a blank state. From the gateway: `invalid_state` (400), `schema_not_found`,
     /// `unsupported_auth_type`.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};
     ///
@@ -41,6 +43,9 @@ impl NexusClient {
     /// Sends the gateway the static credential of a connection, which replaces the user's consent. `state`
     /// is from the response of [`request_connection`](Self::request_connection).
     ///
+    /// Once the gateway has accepted the credential, the workspace's old token for the provider is removed from all caches
+    /// that this client has filled. If another client has requested the connection, all tokens are removed.
+    ///
     /// Blocks for one request to the gateway.
     ///
     /// # Errors
@@ -49,6 +54,8 @@ impl NexusClient {
     /// broker's own code, such as `invalid_state`, `missing_credential`, `credentials_rejected`,
     /// `invalid_base_url`, `provider_not_validatable` or `validation_unreachable`. A gateway may also return
     /// the broker's code directly.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, testing::DevGateway};

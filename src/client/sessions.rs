@@ -16,6 +16,25 @@ impl NexusClient {
     /// refuses the session. With [`on_behalf_of`](AgentSessionInput::on_behalf_of), the agent acts on behalf of
     /// a user.
     ///
+    /// # Example
+    ///
+    /// ```
+    /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
+    ///
+    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
+    /// gateway.connect("acme", "github")?;
+    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
+    /// let session = client.request_agent_session(&input)?;
+    /// let (status, _headers, _body) =
+    ///     client.session_fetcher(&session)?.get(&format!("{}/user", gateway.url()))?;
+    /// assert_eq!(status, 200);
+    /// client.close_agent_session(&session.session_id)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Details
+    ///
     /// A broker of version 0.4 serves agent sessions, except sessions on behalf of a user (`http_405`). No gateway passes
     /// these requests on to its broker yet. An operator has to register the agent first, with `POST /admin/v1/agents`.
     ///
@@ -35,21 +54,7 @@ impl NexusClient {
     /// `connection_not_found` (404), `connection_not_active`, `unsupported_agent_session_provider` (400) and
     /// `token_expired` (409). For a session on behalf of a user, also `invalid_user_context_token` (401),
     /// `user_not_authorized_for_scope` (403) and `backend_auth_unavailable` (503).
-    ///
-    /// ```
-    /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
-    ///
-    /// let gateway = DevGateway::builder().agent("agent-7", ["repo"]).start()?;
-    /// gateway.connect("acme", "github")?;
-    /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let input = AgentSessionInput::new("agent-7", ["repo"]).provider("acme", "github");
-    /// let session = client.request_agent_session(&input)?;
-    /// let (status, _headers, _body) =
-    ///     client.session_fetcher(&session)?.get(&format!("{}/user", gateway.url()))?;
-    /// assert_eq!(status, 200);
-    /// client.close_agent_session(&session.session_id)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    #[doc(alias = "request_obo_session")]
     pub fn request_agent_session(&self, input: &AgentSessionInput) -> Result<AgentSession> {
         input.check()?;
         let post = match &input.user_token {
@@ -87,6 +92,8 @@ impl NexusClient {
     ///
     /// `invalid_input` for a blank id. From the gateway: `session_not_found` (404).
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -115,6 +122,8 @@ impl NexusClient {
     ///
     /// `invalid_input` for a blank id. From the gateway: `session_not_found` (404).
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};
     ///
@@ -139,6 +148,8 @@ impl NexusClient {
     ///
     /// `invalid_input` for a session without its token. Only
     /// [`request_agent_session`](Self::request_agent_session) returns a session with its token.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{AgentSessionInput, NexusClient, NexusClientOptions, testing::DevGateway};

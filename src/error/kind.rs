@@ -2,6 +2,15 @@
 
 /// A class of failure, to `match` on. [`NexusError::code`](super::NexusError::code) is more specific.
 ///
+/// # Example
+///
+/// ```
+/// use nexus_sdk::{ErrorKind, NexusClient, NexusClientOptions};
+///
+/// let error = NexusClient::new(NexusClientOptions::new("no scheme")).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
+/// ```
+///
 /// # Codes
 ///
 /// Each kind below has one code, except [`Gateway`](Self::Gateway). If a request was [retried](crate::RetryPolicy) and every
@@ -53,13 +62,6 @@
 /// | `reason_too_long` | the reason for a revocation is over 512 characters | shorten it |
 /// | `credential_refused` | the API refuses the credential with 401, and the gateway has no other | let the user connect again |
 /// | `token_delete_failed`, `revoke_failed`, `decrypt_failed`, `invalid_token_format`, `internal_error` | the gateway itself failed | report the error to its operator |
-///
-/// ```
-/// use nexus_sdk::{ErrorKind, NexusClient, NexusClientOptions};
-///
-/// let error = NexusClient::new(NexusClientOptions::new("no scheme")).unwrap_err();
-/// assert_eq!(error.kind(), ErrorKind::InvalidInput);
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -104,6 +106,8 @@ pub enum ErrorKind {
 
 /// The place of a failure, from [`NexusError::origin`](super::NexusError::origin).
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, Origin};
 ///
@@ -139,6 +143,8 @@ const CODES: [(ErrorKind, &str); 12] = [
 impl ErrorKind {
     /// Returns the name of the kind, which is the code of its errors. The kinds that have several codes are `gateway` and
     /// `api`.
+    ///
+    /// # Example
     ///
     /// ```
     /// assert_eq!(nexus_sdk::ErrorKind::Timeout.as_str(), "timeout");

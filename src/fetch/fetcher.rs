@@ -24,6 +24,24 @@ use crate::transport::Response;
 /// the status, headers and body of the response, and blocks for as long as
 /// [`authenticated_fetch`](crate::NexusClient::authenticated_fetch).
 ///
+/// # Example
+///
+/// ```
+/// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+///
+/// let gateway = DevGateway::start()?;
+/// gateway.connect("acme", "github")?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+///
+/// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+/// let (status, _headers, _body) = github.get("/user")?;
+/// assert_eq!(status, 200);
+///
+/// let error = github.get("https://evil.example/user").unwrap_err();
+/// assert_eq!(error.code(), "host_not_allowed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// A fetch can fail with:
@@ -42,22 +60,6 @@ use crate::transport::Response;
 ///   [`http_status_as_error`](FetchOptions::http_status_as_error) and in a [`download`](Self::download)
 /// - `max_retries_exceeded` for a network failure after the retries of a [`retry_policy`](FetchOptions::retry_policy), and
 ///   for a request for a token after the retries of the client's policy
-///
-/// ```
-/// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-///
-/// let gateway = DevGateway::start()?;
-/// gateway.connect("acme", "github")?;
-/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-///
-/// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
-/// let (status, _headers, _body) = github.get("/user")?;
-/// assert_eq!(status, 200);
-///
-/// let error = github.get("https://evil.example/user").unwrap_err();
-/// assert_eq!(error.code(), "host_not_allowed");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Fetcher {
@@ -74,6 +76,24 @@ impl Fetcher {
     }
 
     /// Sets the URL that relative URLs are appended to. Default: none, so every URL must be absolute.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// let (status, _headers, _body) = github.get("/user")?;
+    /// assert_eq!(status, 200);
+    ///
+    /// let error = github.get("/../admin").unwrap_err();
+    /// assert_eq!(error.code(), "invalid_input");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Details
     ///
     /// A relative URL is appended to the base, not resolved as in RFC 3986. With the base `https://api.github.com/v3`,
     /// both `/user` and `user` are `https://api.github.com/v3/user`, `?page=2` is the base with that
@@ -96,20 +116,7 @@ impl Fetcher {
     ///
     /// `invalid_input` for a base that is not an absolute http or https URL, or that has a user name, a password, a query
     /// or a fragment.
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
-    /// let (status, _headers, _body) = github.get("/user")?;
-    /// assert_eq!(status, 200);
-    ///
-    /// let error = github.get("/../admin").unwrap_err();
-    /// assert_eq!(error.code(), "invalid_input");
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    #[doc(alias = "ssrf")]
     pub fn base_url(mut self, url: impl AsRef<str>) -> Result<Self> {
         self.access.base = Some(Base::parse(url.as_ref())?);
         Ok(self)
@@ -117,6 +124,22 @@ impl Fetcher {
 
     /// Allows requests only to these hosts and, if a [`base_url`](Self::base_url) is set, to its origin (scheme,
     /// host and port). A later call replaces the list. Default: every host or, with a `base_url`, only its origin.
+    ///
+    /// # Example
+    ///
+    /// ```
+    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
+    ///
+    /// let client = NexusClient::new(NexusClientOptions::new("http://localhost:8080"))?;
+    /// let github = client
+    ///     .fetcher(&TokenCache::new(), "acme", "github")
+    ///     .allow_hosts(["api.github.com", "*.githubusercontent.com"])?;
+    /// let error = github.get("https://api.github.com.evil.example/").unwrap_err();
+    /// assert_eq!(error.code(), "host_not_allowed");
+    /// # Ok::<(), nexus_sdk::NexusError>(())
+    /// ```
+    ///
+    /// # Details
     ///
     /// Call this method or `base_url` wherever a tool's argument chooses the URL. A rule is `host`, or `*.host` for all
     /// names below the host, but not the host itself. Unless a rule ends in `:port`, it allows every port. With an empty
@@ -132,18 +155,7 @@ impl Fetcher {
     /// # Errors
     ///
     /// `invalid_input` for a rule other than `host`, `host:port`, `*.host` and `*.host:port`, for example a URL.
-    ///
-    /// ```
-    /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
-    ///
-    /// let client = NexusClient::new(NexusClientOptions::new("http://localhost:8080"))?;
-    /// let github = client
-    ///     .fetcher(&TokenCache::new(), "acme", "github")
-    ///     .allow_hosts(["api.github.com", "*.githubusercontent.com"])?;
-    /// let error = github.get("https://api.github.com.evil.example/").unwrap_err();
-    /// assert_eq!(error.code(), "host_not_allowed");
-    /// # Ok::<(), nexus_sdk::NexusError>(())
-    /// ```
+    #[doc(alias("allowlist", "ssrf"))]
     pub fn allow_hosts<H: AsRef<str>>(
         mut self,
         hosts: impl IntoIterator<Item = H>,
@@ -156,24 +168,7 @@ impl Fetcher {
     /// Replaces the credential with `[credential]` if the upstream repeats it in a response's headers or body. Set this
     /// option for responses that a model will read. Default `false`.
     ///
-    /// The SDK searches for what the request carried: the value of the header with the credential, and the credential
-    /// itself. With Basic authentication, it searches for the user name, the password, `user:password`, and the Base64 of
-    /// `user:password`. With the strategy `path`, it searches for the fields whose placeholders the URL has. If the
-    /// request was signed, it searches for the value of the header with the signature, and for the keys. If the request was
-    /// sent again after a 401, it searches for both tokens. If the response has a `Content-Length`, the SDK corrects it.
-    ///
-    /// A copy is found as it is, and as common encoders write it for URLs (`%2B`), forms, JSON (`\u002B`, `\/`) and HTML
-    /// (`&#43;`, `&#x2B;`, `&amp;`). Each of these is also found inside a JSON string. In a body with a copy, `\u{FFFD}`
-    /// replaces bytes that are not UTF-8.
-    ///
-    /// **The search does not find every copy.** A copy that was escaped three times, or in a mixture of these spellings, is
-    /// not replaced. Values shorter than 8 bytes are not replaced, because they can occur in responses by chance. A copy that
-    /// the upstream has changed in another way is not replaced either, for example a hash, the Base64 of a token, a copy
-    /// that is split, or a copy in a compressed body that ureq does not decode.
-    ///
-    /// The search starts when the body is complete, takes time in proportion to the body, and ends with `timeout` at the
-    /// fetch's deadline. For a body that is not UTF-8, it takes up to three times the body's memory.
-    /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -187,6 +182,27 @@ impl Fetcher {
     /// assert!(!String::from_utf8(body)?.contains(&token));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// # Details
+    ///
+    /// The SDK searches for what the request carried: the value of the header with the credential, and the credential
+    /// itself. With Basic authentication, it searches for the user name, the password, `user:password`, and the Base64 of
+    /// `user:password`. With the strategy `path`, it searches for the fields whose placeholders the URL has. If the
+    /// request was signed, it searches for the value of the header with the signature, and for the keys. If the request was
+    /// sent again after a 401 or 403, it searches for both tokens. If the response has a `Content-Length`, the SDK corrects it.
+    ///
+    /// A copy is found as it is, and as common encoders write it for URLs (`%2B`), forms, JSON (`\u002B`, `\/`) and HTML
+    /// (`&#43;`, `&#x2B;`, `&amp;`). Each of these is also found inside a JSON string. In a body with a copy, `\u{FFFD}`
+    /// replaces bytes that are not UTF-8.
+    ///
+    /// **The search does not find every copy.** A copy that was escaped three times, or in a mixture of these spellings, is
+    /// not replaced. Values shorter than 8 bytes are not replaced, because they can occur in responses by chance. A copy that
+    /// the upstream has changed in another way is not replaced either, for example a hash, the Base64 of a token, a copy
+    /// that is split, or a copy in a compressed body that ureq does not decode.
+    ///
+    /// The search starts when the body is complete, takes time in proportion to the body, and ends with `timeout` at the
+    /// fetch's deadline. For a body that is not UTF-8, it takes up to three times the body's memory.
+    /// [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) limits the size of the body.
     pub fn hide_credential(mut self, hide: bool) -> Self {
         self.access.hide_credential = hide;
         self
@@ -198,6 +214,8 @@ impl Fetcher {
     /// An option that a fetch sets itself takes precedence over its default. Headers and query parameters are compared by
     /// name, and a parameter in the URL of the fetch counts as set, so that the `next` link of a list can be fetched as it
     /// is. Defaults cannot have a method or a body: every fetch then fails with `invalid_input`.
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -231,6 +249,8 @@ impl Fetcher {
     ///
     /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -251,6 +271,8 @@ impl Fetcher {
     ///
     /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -270,6 +292,8 @@ impl Fetcher {
     /// # Errors
     ///
     /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -292,6 +316,8 @@ impl Fetcher {
     ///
     /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -312,6 +338,8 @@ impl Fetcher {
     ///
     /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -331,6 +359,8 @@ impl Fetcher {
     /// # Errors
     ///
     /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -377,6 +407,8 @@ impl Fetcher {
     ///
     /// The errors that every method that gets a token can return: see [`NexusClient`](crate::NexusClient).
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -404,6 +436,8 @@ impl Fetcher {
     ///
     /// Does not block. For a session's fetcher, the agent uses the session's token.
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -415,6 +449,7 @@ impl Fetcher {
     /// assert!(agent.get("https://evil.example/user").call().is_err());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("stream", "upload"))]
     #[must_use]
     pub fn agent(&self) -> ureq::Agent {
         authenticated_agent(self.access.clone())
@@ -425,6 +460,8 @@ impl Fetcher {
     /// # Errors
     ///
     /// Only the errors of a fetch: see [`Fetcher`](Fetcher#errors).
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -448,7 +485,29 @@ impl Fetcher {
     /// Sends a request, and writes the body of the response to a writer as it arrives, for example to a file. Returns the
     /// status, which is always 2xx, and the headers.
     ///
-    /// Redirects, retries and the replay after a 401 are those of [`fetch`](Self::fetch). A download takes the same memory
+    /// # Example
+    ///
+    /// ```
+    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+    /// # let gateway = DevGateway::builder().upstream("/release.tar", "application/x-tar", "content").start()?;
+    /// # gateway.connect("acme", "github")?;
+    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+    /// # let path = std::env::temp_dir().join(format!("nexus-download-{}", std::process::id()));
+    /// use nexus_sdk::FetchOptions;
+    /// use std::fs::File;
+    /// use std::time::Duration;
+    ///
+    /// let options = FetchOptions::default().timeout(Duration::from_secs(600));
+    /// let (_status, _headers) = github.download("/release.tar", options, &mut File::create(&path)?)?;
+    /// assert_eq!(std::fs::read(&path)?, b"content");
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Details
+    ///
+    /// Redirects, retries and the replay after a 401 or 403 are those of [`fetch`](Self::fetch). A download takes the same memory
     /// whatever the size of the body is, and [`max_body_bytes`](crate::NexusClientOptions::max_body_bytes) does not limit
     /// it. A gzip-compressed body is decompressed. At the end, the writer is flushed.
     ///
@@ -470,24 +529,7 @@ impl Fetcher {
     /// - `request_failed` for a body that ends early.
     /// - `invalid_input` for a fetcher with [`hide_credential`](Self::hide_credential), which can search only a body that is
     ///   kept in memory.
-    ///
-    /// ```
-    /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
-    /// # let gateway = DevGateway::builder().upstream("/release.tar", "application/x-tar", "content").start()?;
-    /// # gateway.connect("acme", "github")?;
-    /// # let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
-    /// # let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
-    /// # let path = std::env::temp_dir().join(format!("nexus-download-{}", std::process::id()));
-    /// use nexus_sdk::FetchOptions;
-    /// use std::fs::File;
-    /// use std::time::Duration;
-    ///
-    /// let options = FetchOptions::default().timeout(Duration::from_secs(600));
-    /// let (_status, _headers) = github.download("/release.tar", options, &mut File::create(&path)?)?;
-    /// assert_eq!(std::fs::read(&path)?, b"content");
-    /// # std::fs::remove_file(path)?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    #[doc(alias = "stream")]
     pub fn download(
         &self,
         url: &str,

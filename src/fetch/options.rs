@@ -20,6 +20,8 @@ const REFUSED: [&str; 4] = ["CONNECT", "TRACE", "TRACK", "PRI"];
 
 /// The choice between following redirects and returning them.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::Redirects;
 ///
@@ -51,6 +53,8 @@ pub enum Redirects {
 ///
 /// An invalid value makes the fetch fail with `invalid_input`. The fields are for reading the options, for example in a
 /// test.
+///
+/// # Example
 ///
 /// ```
 /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -96,6 +100,8 @@ impl FetchOptions {
     /// All methods are allowed except `CONNECT`, `TRACE`, `TRACK` and `PRI`, which must not carry a credential.
     /// The method is sent in upper case.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     ///
@@ -121,6 +127,8 @@ impl FetchOptions {
     /// of the data. Other headers that only the HTTP client may set, such as `Host`, `Transfer-Encoding` and
     /// `Connection`, make the fetch fail with `invalid_input`.
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -139,6 +147,8 @@ impl FetchOptions {
     }
 
     /// Calls [`header`](Self::header) for each name and value, in order. Default: none.
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -166,6 +176,8 @@ impl FetchOptions {
     /// Percent-encodes a parameter and appends it to the URL's query. Keeps parameters of the same name.
     /// Default: none.
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -188,6 +200,8 @@ impl FetchOptions {
     /// Sets the body, and leaves the method as it is. Any method may have a body. The SDK adds no `Content-Type`.
     /// Default: none.
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
     /// # let gateway = DevGateway::start()?;
@@ -200,6 +214,7 @@ impl FetchOptions {
     /// assert_eq!(gateway.requests().last().unwrap().body, [1, 2, 3]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias = "upload")]
     pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
         (self.data, self.is_json) = (Some(data.into()), false);
         self
@@ -208,6 +223,8 @@ impl FetchOptions {
     /// Serializes a value as JSON and sets it as the body, and leaves the method as it is. The SDK adds
     /// `Content-Type: application/json`, unless a [`header`](Self::header) sets the type. A value that cannot be
     /// serialized, such as a map whose keys are lists, makes the fetch fail with `invalid_input`. Default: no body.
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -232,6 +249,8 @@ impl FetchOptions {
     /// can take longer: see [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout). A timeout of zero makes
     /// the fetch fail with `invalid_input`. Default: the client's timeout (30 s).
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
     /// use nexus_sdk::testing::{DevGateway, Fault};
@@ -253,6 +272,8 @@ impl FetchOptions {
     }
 
     /// Sets whether redirects are followed. Default [`Redirects::Follow`].
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, Redirects, TokenCache};
@@ -283,6 +304,8 @@ impl FetchOptions {
     /// that no part of it reached the server. If the last attempt gets a response, the fetch returns it, whatever
     /// its status (but see [`http_status_as_error`](Self::http_status_as_error)). Even without retries, an idempotent request may be sent once more if the server closes the connection
     /// before it responds.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, RetryPolicy, TokenCache};
@@ -316,6 +339,8 @@ impl FetchOptions {
     /// A 401 to a request without the credential, after a redirect to another origin, and a 401 to the credential of an
     /// agent session are `http_401`. The message has at most 200 characters of the body, in which the credential is
     /// replaced with `[credential]` as by [`hide_credential`](crate::Fetcher::hide_credential).
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};

@@ -19,13 +19,7 @@ const MAX_SEARCHED: usize = 64 * 1024;
 /// A byte order mark before the JSON is skipped. An empty body, such as that of a 204, counts as `null`: it can be parsed as
 /// `()`, as an `Option` or as a [`serde_json::Value`].
 ///
-/// # Errors
-///
-/// - `http_<status>` for a status other than 2xx, of the kind [`ErrorKind::Api`](crate::ErrorKind::Api). The error has the
-///   [`status_code`](NexusError::status_code), and [`retry_after`](NexusError::retry_after) from the API's header. It is
-///   retryable after 408, 425, 429 and 5xx. The message has at most 200 characters of the body.
-/// - `invalid_response`, with the origin [`Api`](crate::Origin::Api), for a body that is not JSON or not a `T`. The message
-///   has the line and column and, for a body that is not JSON, its `Content-Type`.
+/// # Example
 ///
 /// ```
 /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
@@ -42,6 +36,14 @@ const MAX_SEARCHED: usize = 64 * 1024;
 /// assert_eq!(error.code(), "http_404");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Errors
+///
+/// - `http_<status>` for a status other than 2xx, of the kind [`ErrorKind::Api`](crate::ErrorKind::Api). The error has the
+///   [`status_code`](NexusError::status_code), and [`retry_after`](NexusError::retry_after) from the API's header. It is
+///   retryable after 408, 425, 429 and 5xx. The message has at most 200 characters of the body.
+/// - `invalid_response`, with the origin [`Api`](crate::Origin::Api), for a body that is not JSON or not a `T`. The message
+///   has the line and column and, for a body that is not JSON, its `Content-Type`.
 pub fn json<T: DeserializeOwned>((status, headers, body): (u16, HeaderMap, Vec<u8>)) -> Result<T> {
     if !(200..300).contains(&status) {
         return Err(of_status("", status, &headers, &body));

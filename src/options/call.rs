@@ -12,6 +12,8 @@ use crate::log::Log;
 ///
 /// No field contains a token, a key or a request's body.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};
 ///

@@ -22,6 +22,8 @@ use crate::loopback::Server;
 
 /// The settings of a [`DevGateway`]. [`start`](Self::start) starts the gateway.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Provider};
 /// use std::time::Duration;
@@ -54,6 +56,8 @@ impl DevGateway {
     ///
     /// The system's error if there is no free port or no thread can be started.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
@@ -68,6 +72,8 @@ impl DevGateway {
 
     /// Returns a builder with the default settings.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
@@ -81,6 +87,8 @@ impl DevGateway {
 
 impl DevGatewayBuilder {
     /// The loopback address to listen on. Default `127.0.0.1:0`, which means any free port.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -97,6 +105,8 @@ impl DevGatewayBuilder {
 
     /// Requires an API key in the header `X-API-Key`. Requests below `/v1` and to `/admin/v1/agents` without the key get
     /// 401 `unauthorized`, except at the health path. Default: no key is required.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -115,6 +125,8 @@ impl DevGatewayBuilder {
 
     /// The time from the issue of an OAuth 2 token to its expiry, rounded down to milliseconds. Default 1 hour.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     /// use std::time::Duration;
@@ -129,6 +141,8 @@ impl DevGatewayBuilder {
 
     /// Adds a provider, or replaces the provider of the same name. Default: [`Provider::DEFAULTS`].
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
     ///
@@ -142,6 +156,8 @@ impl DevGatewayBuilder {
     }
 
     /// Adds an active connection. The provider may be added before or after the connection. Default: no connections.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -165,6 +181,8 @@ impl DevGatewayBuilder {
     /// Enables agent sessions. Default `true`. With `false`, their paths return a plain-text 404, as gateways without
     /// agent sessions do.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
@@ -180,6 +198,8 @@ impl DevGatewayBuilder {
 
     /// Registers an agent with the scopes that its sessions may have, as `POST /admin/v1/agents` does. If the id is
     /// registered already, the first registration counts. Default: no agents.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -205,6 +225,8 @@ impl DevGatewayBuilder {
 
     /// The path of the health check. Default `/health`. Some gateways use `/v1/health`.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
@@ -226,6 +248,8 @@ impl DevGatewayBuilder {
     /// The workspace is the value of the header `X-Workspace-Id`, or else of the query parameter `workspace_id`. All
     /// calls that name no workspace share one set of limits.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
@@ -244,6 +268,8 @@ impl DevGatewayBuilder {
 
     /// Serves `body` at a path of the sample upstream, for `GET` and `HEAD` with a working credential. This is the
     /// same as [`upstream_route`](Self::upstream_route) with `GET` and status 200.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -265,6 +291,8 @@ impl DevGatewayBuilder {
     /// Sets the response of the sample upstream to one method at one path, without headers of its own. This is the same as
     /// [`upstream_response`](Self::upstream_response) with this status, `Content-Type` and body. A status outside of 100 to
     /// 999 is sent as 500.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -307,6 +335,8 @@ impl DevGatewayBuilder {
     ///
     /// The body may have any size. The gateway sets `Content-Length` and `Date` itself, and does not send a
     /// `Transfer-Encoding`. If the headers exceed 16 KiB, the connection closes without a response.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::http::Response;
@@ -356,6 +386,8 @@ impl DevGatewayBuilder {
     /// [`connection`](Self::connection) or [`DevGateway::connect`] has the scopes `repo` and `user`. Static credentials
     /// have no scopes, and the upstream requires none of them.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     /// use nexus_sdk::{NexusClient, NexusClientOptions, RequestConnectionInput, TokenCache};
@@ -387,6 +419,8 @@ impl DevGatewayBuilder {
     ///
     /// `InvalidInput` if the address is not a loopback address or a connection names an unknown provider. Otherwise the
     /// system's error if the port is not free or no thread can be started.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;

@@ -9,6 +9,8 @@ use std::time::Duration;
 /// A status outside of 100 to 999 is sent as 500. A `content_type` or `value` that is not valid in a header is left
 /// out. `Debug` shows only the length of a body, which may contain a credential.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Fault};
 ///
@@ -62,6 +64,8 @@ pub enum Fault {
     /// [`DevGateway::database_away`](super::DevGateway::database_away) does the same for all calls, and lists what each of
     /// them gets.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Fault};
     ///
@@ -85,6 +89,8 @@ pub enum Fault {
 
 impl Fault {
     /// Creates a [`Fault::Reply`].
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Fault};

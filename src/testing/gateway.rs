@@ -17,6 +17,8 @@ use crate::loopback::Server;
 /// It runs on its own threads, so a blocking client may run on the thread that started it. Dropping it frees the port,
 /// closes open connections and ends its threads. `Debug` shows only the URL.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::testing::DevGateway;
 ///
@@ -38,6 +40,7 @@ use crate::loopback::Server;
 /// assert_eq!(gateway.count("/v1/resolve"), 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[doc(alias("mock", "fake"))]
 pub struct DevGateway {
     pub(super) service: Arc<Service>,
     // Dropping the server ends its threads.
@@ -47,6 +50,8 @@ pub struct DevGateway {
 impl DevGateway {
     /// The URL of the gateway, such as `http://127.0.0.1:PORT`, without a trailing slash. The sample upstream has the
     /// same URL.
+    ///
+    /// # Example
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -67,6 +72,8 @@ impl DevGateway {
     /// # Errors
     ///
     /// `InvalidInput` if no provider has this name.
+    ///
+    /// # Example
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -89,6 +96,8 @@ impl DevGateway {
     /// and resolve finds only active connections. The token call's errors depend on the status. Setting `active`
     /// supersedes another active connection of the same workspace and provider. The upstream accepts a credential only
     /// while its connection is active.
+    ///
+    /// # Example
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -120,6 +129,8 @@ impl DevGateway {
     /// expiry change. The same applies to credentials set with
     /// [`Provider::credentials`](super::Provider::credentials).
     ///
+    /// # Example
+    ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
     /// gateway.connect("workspace-1", "github")?;
@@ -140,6 +151,8 @@ impl DevGateway {
     /// resolve returns the refused token. The provider refuses the next refresh. If a call triggered that refresh, the status of
     /// the connection becomes `attention`. If [`run_health_worker`](Self::run_health_worker) did, the status becomes
     /// `expired`. Returns `false` if there is no connection.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -166,18 +179,7 @@ impl DevGateway {
     /// Takes the broker's database away, or brings it back. The broker stores the connections there. Broker 0.4 takes a
     /// failed query for an empty result, so the gateway denies connections that exist:
     ///
-    /// | call | response while the database is away |
-    /// |---|---|
-    /// | resolve, `DELETE` | 404 `connection_not_found` |
-    /// | token | 404 `token_not_found` |
-    /// | check-connection | `failed` |
-    /// | request-connection, the list of providers | 502 `broker_error` with the `status` 500 |
-    /// | refresh | 502 `upstream_error` |
-    /// | health | 200 |
-    ///
-    /// Agent sessions, the consent page, the calls that capture a credential and the sample upstream are not affected.
-    /// No connection is lost. For a single failed query, schedule a
-    /// [`Fault::DatabaseError`](super::Fault::DatabaseError).
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
@@ -192,6 +194,21 @@ impl DevGateway {
     /// assert_eq!(resolve()?.status(), 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    ///
+    /// # Details
+    ///
+    /// | call | response while the database is away |
+    /// |---|---|
+    /// | resolve, `DELETE` | 404 `connection_not_found` |
+    /// | token | 404 `token_not_found` |
+    /// | check-connection | `failed` |
+    /// | request-connection, the list of providers | 502 `broker_error` with the `status` 500 |
+    /// | refresh | 502 `upstream_error` |
+    /// | health | 200 |
+    ///
+    /// Agent sessions, the consent page, the calls that capture a credential and the sample upstream are not affected.
+    /// No connection is lost. For a single failed query, schedule a
+    /// [`Fault::DatabaseError`](super::Fault::DatabaseError).
     pub fn database_away(&self, away: bool) {
         self.service.database_away.store(away, Ordering::SeqCst);
     }
@@ -202,6 +219,8 @@ impl DevGateway {
     ///
     /// A real gateway stores its connections in a service called the broker. The broker's health worker refreshes a
     /// token within a minute after the connection was made, and then about every hour.
+    ///
+    /// # Example
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
@@ -221,6 +240,8 @@ impl DevGateway {
     }
 
     /// Moves the gateway's clock forward, at most to the year 9999. The `Date` header and all expiries follow it.
+    ///
+    /// # Example
     ///
     /// ```
     /// # use std::time::Duration;
@@ -244,6 +265,8 @@ impl DevGateway {
     /// Makes the next `n` requests fail. If several faults apply to a request, the fault that was scheduled first takes
     /// effect.
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::testing::{DevGateway, Fault};
     /// # let gateway = DevGateway::start()?;
@@ -257,6 +280,8 @@ impl DevGateway {
     }
 
     /// Makes the next `n` requests to paths that start with `path` fail.
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::testing::{DevGateway, Fault};
@@ -275,6 +300,8 @@ impl DevGateway {
 
     /// Cancels the faults that have not taken effect yet.
     ///
+    /// # Example
+    ///
     /// ```
     /// # use nexus_sdk::testing::{DevGateway, Fault};
     /// # let gateway = DevGateway::start()?;
@@ -292,6 +319,8 @@ impl DevGateway {
     /// The last 10,000 requests in the order of their arrival, with at most 256 MiB of bodies. Requests that were not valid HTTP, exceeded a size limit or
     /// named a host of another machine are left out.
     ///
+    /// # Example
+    ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
     /// ureq::post(format!("{}/anything", gateway.url())).send("hello").ok();
@@ -306,6 +335,8 @@ impl DevGateway {
     /// The number of requests to paths that start with `path`, including requests that got a fault. `""` counts all
     /// requests.
     ///
+    /// # Example
+    ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;
     /// ureq::get(format!("{}/health", gateway.url())).call().ok();
@@ -318,6 +349,8 @@ impl DevGateway {
     }
 
     /// Discards the recorded requests. [`count`](Self::count) starts from zero again.
+    ///
+    /// # Example
     ///
     /// ```
     /// # let gateway = nexus_sdk::testing::DevGateway::start()?;

@@ -18,6 +18,8 @@ enum Kind {
 ///
 /// `Debug` shows only the name and the kind.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::testing::{DevGateway, Provider};
 /// use serde_json::json;
@@ -51,6 +53,8 @@ impl Provider {
     /// The built-in providers of every `DevGateway`: `github` ([`oauth2`](Self::oauth2)), `weather`
     /// ([`api_key`](Self::api_key)) and `registry` ([`basic`](Self::basic)).
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
     ///
@@ -63,6 +67,8 @@ impl Provider {
     pub const DEFAULTS: [&str; 3] = ["github", "weather", "registry"];
 
     /// Creates a provider of access tokens that expire and are refreshed, with the strategy `oauth2`.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -77,6 +83,8 @@ impl Provider {
 
     /// Creates a provider of static keys. The credential has the field `api_key`, and the strategy is `header` with the
     /// header `X-API-Key`.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -94,6 +102,8 @@ impl Provider {
     /// Creates a provider that uses Basic authentication, with the strategy `basic_auth`. The credential has the fields
     /// `username` and `password`. A generated user name is always `user`.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
     ///
@@ -110,6 +120,8 @@ impl Provider {
     /// The sample upstream accepts `oauth2`, `header`, `basic_auth`, `query_param` and `path`, and with the feature
     /// `signing` also `hmac_payload` and `aws_sigv4`. It responds with 401 to any other strategy. `null` means
     /// `oauth2`.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -135,6 +147,8 @@ impl Provider {
     /// generated fields, and replace fields of the same names. A refresh replaces the tokens among them and keeps the
     /// other fields. An `expires_at` among them does not change the real expiry of the token.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions};
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -159,6 +173,8 @@ impl Provider {
     /// must consent again. With `false`, a refresh keeps the refresh token, and earlier access tokens work until they
     /// expire.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
     ///
@@ -173,6 +189,8 @@ impl Provider {
 
     /// The time that the provider takes to respond to a refresh during a call. Default 0. The gateway's response is
     /// delayed by this time. After 30 s, the gateway gives up with 502 `broker_unavailable`.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};
@@ -193,6 +211,8 @@ impl Provider {
     /// The upstream refuses the token from the start of that time, as the provider has ended the grant. The gateway
     /// records the revocation only at its end. Until then, the connection is active, and resolve returns the refused
     /// token.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::{DevGateway, Provider};

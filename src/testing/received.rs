@@ -22,6 +22,8 @@ pub(super) const GET: &str = "GET, HEAD";
 /// values of headers and the body, which may contain credentials. With the strategy `path`, however, the path
 /// contains the credential.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::testing::DevGateway;
 ///

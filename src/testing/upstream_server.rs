@@ -17,6 +17,8 @@ use crate::loopback::{self, Request, Server};
 ///
 /// It outlives the gateway, so a test can stop either of them and leave the other running.
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
 ///
@@ -43,6 +45,8 @@ pub struct UpstreamServer {
 impl UpstreamServer {
     /// Returns the address, such as `http://127.0.0.1:54321`.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;
     ///
@@ -64,6 +68,8 @@ impl DevGateway {
     ///
     /// The system's error if the port is taken or no thread can be started, and `InvalidInput` if the address is not a
     /// loopback address.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::testing::DevGateway;

@@ -34,6 +34,8 @@ pub(crate) enum Place {
 /// [`new`](Self::new) creates a token that a header carries. The `header_name` is empty if the URL carries
 /// the credential (strategies `query_param` and `path`).
 ///
+/// # Example
+///
 /// ```
 /// use nexus_sdk::CachedToken;
 /// use std::time::{Duration, SystemTime};
@@ -79,6 +81,8 @@ impl CachedToken {
     /// Creates a token for the header `Authorization`, with the prefix `Bearer `. Use
     /// [`header`](Self::header) for another header.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::CachedToken;
     /// use std::time::{Duration, SystemTime};
@@ -111,6 +115,8 @@ impl CachedToken {
     /// Sets the header that carries the credential, and the prefix in the header's value. Default
     /// `Authorization` and `Bearer `.
     ///
+    /// # Example
+    ///
     /// ```
     /// use nexus_sdk::CachedToken;
     /// use std::time::{Duration, SystemTime};
@@ -130,6 +136,8 @@ impl CachedToken {
     /// Returns a field of the credentials that the gateway has sent with the token, such as Salesforce's `instance_url`. The
     /// field may be a secret, and `Debug` shows none of them. `None` for a token that was made with [`new`](Self::new), and
     /// from a gateway that sends no `credentials`.
+    ///
+    /// # Example
     ///
     /// ```
     /// # use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::{DevGateway, Fault}};
@@ -153,6 +161,8 @@ impl CachedToken {
     }
 
     /// Returns `expires_at`, or `None` if the gateway states no expiry and `expires_at` is the SDK's assumption.
+    ///
+    /// # Example
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::DevGateway};

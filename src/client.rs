@@ -32,22 +32,21 @@ use crate::token::CachedToken;
 /// # Example
 ///
 /// ```
-/// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, FetchOptions, testing::DevGateway};
+/// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
 ///
 /// let gateway = DevGateway::start()?;
 /// gateway.connect("acme", "github")?;
 ///
 /// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
 /// let cache = TokenCache::new();
-/// let url = format!("{}/user", gateway.url());
-/// let (status, _headers, body) =
-///     client.authenticated_fetch(&cache, "acme", "github", &url, FetchOptions::default())?;
+/// let github = client.fetcher(&cache, "acme", "github").base_url(gateway.url())?;
+/// let (status, _headers, body) = github.get("/user")?;
 /// assert_eq!(status, 200);
 /// assert!(String::from_utf8(body)?.contains("acme"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// # Blocking
+/// # Sharing and blocking
 ///
 /// A clone is a cheap handle to the same client and its pooled connections. If you know the Python SDK, see
 /// [the differences](crate::python).

@@ -4,25 +4,27 @@
 //! crate asks the gateway for the current token or key, caches it, and adds it to your requests in the way that the API
 //! expects.
 //!
-//! Three terms occur throughout:
-//!
-//! - A *workspace* is the user, team or tenant that a credential belongs to. You choose its id, such as `acme`.
-//! - A *provider* is an API that is registered at the gateway under a name, such as `github`.
-//! - A *connection* gives one workspace access to one provider, once the user has consented or entered a key. Each
-//!   connection has an id, which the gateway chooses.
+//! # Example
 //!
 //! ```no_run
-//! use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache};
+//! use nexus_sdk::serde_json::Value;
+//! use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, json};
 //!
 //! // Reads NEXUS_GATEWAY_URL, and NEXUS_API_KEY if the gateway requires a key.
 //! let nexus = NexusClient::new(NexusClientOptions::from_env()?)?;
 //! let cache = TokenCache::new();
-//! let url = "https://api.github.com/user";
-//! let (status, _headers, body) =
-//!     nexus.authenticated_fetch(&cache, "acme", "github", url, FetchOptions::default())?;
-//! println!("{status} {}", String::from_utf8_lossy(&body));
+//! let github = nexus.fetcher(&cache, "acme", "github").base_url("https://api.github.com")?;
+//! let user: Value = json(github.get("user")?)?;
+//! println!("connected as {}", user["login"]);
 //! # Ok::<(), nexus_sdk::NexusError>(())
 //! ```
+//!
+//! Three terms occur throughout:
+//!
+//! - A *workspace*, here `acme`, is the user, team or tenant that a credential belongs to. You choose its id.
+//! - A *provider*, here `github`, is an API that is registered at the gateway under this name.
+//! - A *connection* gives one workspace access to one provider, once the user has consented or entered a key. Each
+//!   connection has an id, which the gateway chooses.
 //!
 //! With the feature `testing`, a program or a test can run a gateway of its own. The following example needs this
 //! feature, as do most examples in this documentation:
@@ -30,18 +32,18 @@
 //! ```
 //! # #[cfg(feature = "testing")]
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use nexus_sdk::{FetchOptions, NexusClient, NexusClientOptions, TokenCache, testing::DevGateway};
+//! use nexus_sdk::serde_json::Value;
+//! use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, json, testing::DevGateway};
 //!
 //! let gateway = DevGateway::start()?;
 //! gateway.connect("acme", "github")?;
 //!
 //! let nexus = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
 //! let cache = TokenCache::new();
-//! let url = format!("{}/user", gateway.url()); // a sample API
-//! let (status, _headers, body) =
-//!     nexus.authenticated_fetch(&cache, "acme", "github", &url, FetchOptions::default())?;
-//! assert_eq!(status, 200);
-//! assert!(String::from_utf8(body)?.contains("acme"));
+//! // The gateway's URL is also the URL of a sample API.
+//! let github = nexus.fetcher(&cache, "acme", "github").base_url(gateway.url())?;
+//! let user: Value = json(github.get("user")?)?;
+//! assert_eq!(user["login"], "acme");
 //! # Ok(())
 //! # }
 //! # #[cfg(not(feature = "testing"))]
@@ -50,23 +52,23 @@
 //!
 //! # Where to start
 //!
+//! - [`recipes`] has short solutions to copy: JSON, errors, paging, files, certificates and proxies, tokio, many tenants.
 //! - [`NexusClient`] talks to one gateway. Create one client and share it between threads. If you know the Python SDK,
 //!   see [the differences](python).
 //! - [`TokenCache`] holds tokens by workspace and provider. A client gets only the tokens of its own gateway from it.
 //! - [`Fetcher`] bundles a client, a cache, a workspace and a provider. It can limit the credential to the hosts of one
 //!   API, so that a URL from a model cannot send the credential elsewhere. Its page lists the errors of a fetch.
-//! - [`json`](fn@json) turns the response of a fetch into a value, or its status into an error.
-//!   [`Fetcher::download`] writes a body to a file.
-//! - [`authenticated_agent`](NexusClient::authenticated_agent) returns a ureq agent that adds the credential, for bodies
-//!   that stream and for libraries that accept such an agent. [`Fetcher::agent`] keeps to the hosts of one API.
+//!   [`json`](fn@json) parses a response.
+//! - [`Fetcher::download`] writes a response to a file. [`Fetcher::agent`] returns a ureq agent that adds the credential,
+//!   for bodies that stream and for libraries that accept such an agent.
 //! - [`NexusError`] is the error type of clients, fetchers and listeners. [`ErrorKind`] lists the SDK's codes, and the
 //!   known codes of gateways with what to do about each.
 //! - [`refreshes`] says how processes and hosts share a connection, and how to learn its state. [`security`] says where
 //!   credentials go. [`changes`] lists the changes of each version.
-//! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/struct.ConsentListener.html)
+//! - [`RequestConnectionInput`], [`WaitOptions`] and [`ConsentListener`](struct.ConsentListener.html)
 //!   are for connecting a user.
 //! - `request_agent_session`, with the feature `sessions`, opens a session for an AI agent that an operator has registered.
-//! - [`testing`](https://docs.rs/nexus-gateway-sdk/latest/nexus_sdk/testing/) has a gateway for your own tests.
+//! - [`testing`](testing/index.html) has a gateway for your own tests.
 //!
 //! # Errors
 //!
@@ -281,6 +283,12 @@ pub mod testing;
 #[cfg(doc)]
 #[doc = include_str!("python.md")]
 pub mod python {}
+// The examples of this page need these features.
+#[cfg(doc)]
+#[cfg(any(not(doctest), all(feature = "consent", feature = "testing")))]
+#[doc(alias("async", "multipart", "pagination", "paging", "tokio"))]
+#[doc = include_str!("recipes.md")]
+pub mod recipes {}
 #[cfg(doc)]
 #[doc = include_str!("refreshes.md")]
 pub mod refreshes {}
@@ -291,7 +299,7 @@ pub mod security {}
 #[doc = include_str!("changes.md")]
 pub mod changes {}
 
-// The README's blocks need these features.
+// The README's examples need these features.
 #[cfg(all(doctest, feature = "consent", feature = "testing"))]
 #[doc = include_str!("../README.md")]
 mod readme {}

@@ -14,32 +14,29 @@ use crate::loopback::Server;
 
 /// A Nexus Gateway in this process. See the [module](super) for its paths.
 ///
-/// It runs on its own threads, so a blocking client may run on the thread that started it. Dropping it frees the port,
-/// closes open connections and ends its threads. `Debug` shows only the URL.
-///
 /// # Example
 ///
 /// ```
 /// use nexus_sdk::testing::DevGateway;
+/// use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache};
 ///
-/// let gateway = DevGateway::builder().connection("workspace-1", "github").start()?;
-/// let resolve = format!(
-///     "{}/v1/resolve?workspace_id=workspace-1&provider_name=github",
-///     gateway.url()
-/// );
-/// let body = ureq::get(resolve).call()?.body_mut().read_to_string()?;
-/// let body: serde_json::Value = serde_json::from_str(&body)?;
-/// let token = body["access_token"].as_str().unwrap_or_default();
+/// let gateway = DevGateway::builder().connection("acme", "github").start()?;
+/// let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+/// let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+/// let (status, _headers, body) = github.get("/user")?;
+/// assert_eq!(status, 200);
+/// assert_eq!(body, br#"{"login":"acme","provider":"github"}"#);
 ///
-/// let user = ureq::get(format!("{}/user", gateway.url()))
-///     .header("Authorization", format!("Bearer {token}"))
-///     .call()?
-///     .body_mut()
-///     .read_to_string()?;
-/// assert_eq!(user, r#"{"login":"workspace-1","provider":"github"}"#);
 /// assert_eq!(gateway.count("/v1/resolve"), 1);
+/// let request = gateway.requests().pop().unwrap();
+/// assert!(request.headers.contains_key("authorization"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// # Details
+///
+/// The gateway runs on its own threads, so a blocking client may run on the thread that started it. Dropping it frees the
+/// port, closes open connections and ends its threads. `Debug` shows only the URL.
 #[doc(alias("mock", "fake"))]
 pub struct DevGateway {
     pub(super) service: Arc<Service>,

@@ -3,6 +3,27 @@
 //! [`DevGateway`] serves the gateway's v1 paths and a small sample upstream over HTTP on a loopback port. It keeps its
 //! state in memory, starts within milliseconds and ends when it is dropped.
 //!
+//! # Example
+//!
+//! ```
+//! use nexus_sdk::serde_json::Value;
+//! use nexus_sdk::testing::DevGateway;
+//! use nexus_sdk::{NexusClient, NexusClientOptions, TokenCache, json};
+//!
+//! let gateway = DevGateway::start()?;
+//! gateway.connect("acme", "github")?;
+//!
+//! let client = NexusClient::new(NexusClientOptions::new(gateway.url()))?;
+//! // The sample upstream has the gateway's URL.
+//! let github = client.fetcher(&TokenCache::new(), "acme", "github").base_url(gateway.url())?;
+//! let user: Value = json(github.get("/user")?)?;
+//! assert_eq!(user["login"], "acme");
+//! assert_eq!(gateway.count("/v1/resolve"), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Behaviour
+//!
 //! It behaves like gateway 0.4. Its own tests compare it with recorded exchanges of a real gateway. The recorded
 //! gateway had no agent sessions, but `DevGateway` serves them by default, as a broker does.
 //!

@@ -127,8 +127,8 @@ impl NexusError {
     #[must_use]
     pub fn with_code(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
         let code = code.into();
-        let status = code.strip_prefix("http_");
-        let status = status.and_then(|status| status.parse().ok());
+        let digits = code.strip_prefix("http_");
+        let status = digits.and_then(|digits| digits.parse().ok());
         let kind = ErrorKind::of_code(&code);
         let (origin, may_have_been_sent) = kind.usual_origin();
         Self(Arc::new(Inner {
@@ -170,7 +170,8 @@ impl NexusError {
     ) -> Self {
         let may_pass = matches!(status, 408 | 425 | 429 | 500..=599);
         Self::new(ErrorKind::Api, message).with(|inner| {
-            (inner.kind, inner.origin) = (ErrorKind::Api, Origin::Api);
+            inner.kind = ErrorKind::Api;
+            inner.origin = Origin::Api;
             inner.code = format!("http_{status}").into();
             inner.status = Some(status);
             inner.retry_after = retry_after;
@@ -193,7 +194,10 @@ impl NexusError {
 
     /// Marks the error as one about a response of the API.
     pub(crate) fn of_api(self) -> Self {
-        self.with(|inner| (inner.origin, inner.may_have_been_sent) = (Origin::Api, true))
+        self.with(|inner| {
+            inner.origin = Origin::Api;
+            inner.may_have_been_sent = true;
+        })
     }
 
     /// Marks the error as one after which the server has at least one request of this call.

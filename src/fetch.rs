@@ -126,9 +126,9 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
                 }
             }
             let status = response.status().as_u16();
-            let target = redirect::location(status, response.headers());
+            let location = redirect::location(status, response.headers());
             let redirects = self.hop.options.redirects.unwrap_or_default();
-            let Some(target) = target.filter(|_| redirects == Redirects::Follow) else {
+            let Some(target) = location.filter(|_| redirects == Redirects::Follow) else {
                 return Ok(response);
             };
             let next = self.hop.redirect(status, target, &token);
@@ -241,8 +241,8 @@ fn headers(hop: &Hop<'_>, token: &CachedToken, secrets: Option<&mut Secrets>) ->
     }
     if let Some(secrets) = secrets {
         let sensitive = headers.values().filter(|value| value.is_sensitive());
-        let sensitive = sensitive.map(|value| String::from_utf8_lossy(value.as_bytes()));
-        secrets.add(sensitive, MIN_CREDENTIAL);
+        let texts = sensitive.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        secrets.add(texts, MIN_CREDENTIAL);
         secrets.add(token.secrets(hop.call), MIN_CREDENTIAL);
     }
     Ok(headers)

@@ -245,8 +245,8 @@ impl Gateway {
         };
         let note = |line: fmt::Arguments<'_>| self.log.debug(line);
         let policy = &self.retry_policy;
-        let outcome = policy.run(note, |_| !is_over(), pause, reported, |_| None);
-        let outcome = outcome.map_err(|error| error.about(&call.subject));
+        let ended = policy.run(note, |_| !is_over(), pause, reported, |_| None);
+        let outcome = ended.map_err(|error| error.about(&call.subject));
         self.note_outage(call, &outcome);
         outcome
     }
@@ -274,9 +274,9 @@ impl Gateway {
         has_reconnected: &Cell<bool>,
     ) -> Result<Success> {
         let mut headers = || {
-            let mut headers = self.headers.clone();
-            headers.extend(call.headers.clone());
-            Ok(headers)
+            let mut all = self.headers.clone();
+            all.extend(call.headers.clone());
+            Ok(all)
         };
         let request = Outgoing {
             method: &call.method,
@@ -351,7 +351,7 @@ fn success(method: &Method, response: &Response, at: Now) -> Result<Success> {
     // The response to a DELETE may have no content (RFC 9110 section 9.3.5).
     let body = match response.body().trim_ascii() {
         b"" if method == Method::DELETE => Object::new(),
-        body => json::response(body)
+        content => json::response(content)
             .map_err(|error| error.with(|inner| inner.status = Some(response.status().as_u16())))?,
     };
     let date = date::server_time(response.headers());

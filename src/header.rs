@@ -31,15 +31,15 @@ pub(crate) fn of_credential(
     prefix: &str,
     secret: &str,
 ) -> Result<(HeaderName, HeaderValue)> {
-    let name = of_strategy(name)?;
+    let header = of_strategy(name)?;
     let value = secret_value([prefix, secret].concat())
-        .filter(|value| can_carry(&name, value))
+        .filter(|value| can_carry(&header, value))
         .ok_or_else(|| {
             let problem = "a header cannot carry this credential; check that it was stored correctly (at most \
                            64 KiB, no line breaks or control characters, and only ASCII for Authorization)";
             NexusError::new(ErrorKind::InvalidCredentials, problem)
         })?;
-    Ok((name, value))
+    Ok((header, value))
 }
 
 /// Parses the header name in a strategy's config, and checks that such a header can carry a credential.
@@ -48,8 +48,8 @@ pub(crate) fn of_credential(
 ///
 /// `invalid_response` for text that is not the name of a header, and for a header that frames the request.
 pub(crate) fn of_strategy(name: &str) -> Result<HeaderName> {
-    let name = HeaderName::from_bytes(name.as_bytes()).ok();
-    let usable = name.filter(|name| !frames_request(name));
+    let parsed = HeaderName::from_bytes(name.as_bytes()).ok();
+    let usable = parsed.filter(|header| !frames_request(header));
     usable.ok_or_else(|| {
         let problem = "the strategy's header_name is not a header that can carry a credential; ask the \
                        operator to correct it";
@@ -108,14 +108,14 @@ pub(crate) fn can_carry(name: &HeaderName, value: &HeaderValue) -> bool {
 pub(crate) fn add(headers: &mut HeaderMap, name: &[u8], value: &[u8]) -> Result<()> {
     let number = headers.len().saturating_add(1);
     // The name is not shown, because the caller may have passed a secret value as the name.
-    let name = HeaderName::from_bytes(name).map_err(|_| {
+    let header = HeaderName::from_bytes(name).map_err(|_| {
         let problem = "its name is empty or has a character that is not allowed in a header name";
         NexusError::invalid_input(&format!("header {number}"), problem)
     })?;
-    let place = || format!("header {number} ({name})");
-    let value = HeaderValue::from_bytes(value).map_err(|_| not_sendable(&place()))?;
-    check(&name, &value, place)?;
-    append(headers, name, value)
+    let place = || format!("header {number} ({header})");
+    let text = HeaderValue::from_bytes(value).map_err(|_| not_sendable(&place()))?;
+    check(&header, &text, place)?;
+    append(headers, header, text)
 }
 
 /// Refuses a caller's header that cannot be sent, or that frames the request (except `Content-Length`, which the SDK
@@ -155,8 +155,8 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
         let byte = |at: usize| usize::from(chunk.get(at).copied().unwrap_or_default());
         let group = byte(0) << 16 | byte(1) << 8 | byte(2);
         for (at, shift) in [18, 12, 6, 0].into_iter().enumerate() {
-            let digit = BASE64.get(group >> shift & 63);
-            let digit = digit.filter(|_| at <= chunk.len());
+            let is_used = at <= chunk.len();
+            let digit = BASE64.get(group >> shift & 63).filter(|_| is_used);
             text.push(digit.map_or('=', |digit| char::from(*digit)));
         }
     }

@@ -102,10 +102,12 @@ pub(crate) struct Secrets(BTreeSet<(Reverse<usize>, String)>);
 impl Secrets {
     /// Adds secrets of at least this many bytes. Shorter strings occur by chance.
     pub(crate) fn add(&mut self, secrets: impl IntoIterator<Item = impl AsRef<str>>, least: usize) {
-        let secrets = secrets.into_iter().map(|secret| secret.as_ref().to_owned());
-        let secrets = secrets.filter(|secret| secret.len() >= least.max(1));
-        self.0
-            .extend(secrets.map(|secret| (Reverse(secret.len()), secret)));
+        for secret in secrets {
+            let text = secret.as_ref();
+            if text.len() >= least.max(1) {
+                self.0.insert((Reverse(text.len()), text.to_owned()));
+            }
+        }
     }
 
     /// Replaces each secret in a response with `[credential]`, and corrects the `Content-Length`.
@@ -145,22 +147,24 @@ impl Secrets {
     fn replaced(&self, text: &[u8], stand_in: &str, end: Deadline) -> Result<Option<String>> {
         let late =
             "the search for the credential timed out; raise `timeout`, or lower max_body_bytes";
-        let (mut text, mut is_changed) = (String::from_utf8_lossy(text), false);
+        let mut shown = String::from_utf8_lossy(text);
+        let mut is_changed = false;
         for (_, secret) in &self.0 {
             let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
             let longest = runs.max_by_key(|run| run.len()).unwrap_or_default();
-            if !text.contains(longest) {
+            if !shown.contains(longest) {
                 continue;
             }
             for (_, spelling) in spellings(secret) {
                 let left = end.left();
                 left.ok_or_else(|| NexusError::new(ErrorKind::Timeout, late))?;
-                if text.contains(&spelling) {
-                    (text, is_changed) = (text.replace(&spelling, stand_in).into(), true);
+                if shown.contains(&spelling) {
+                    shown = shown.replace(&spelling, stand_in).into();
+                    is_changed = true;
                 }
             }
         }
-        Ok(is_changed.then(|| text.into_owned()))
+        Ok(is_changed.then(|| shown.into_owned()))
     }
 }
 

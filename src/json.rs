@@ -48,14 +48,14 @@ pub(crate) fn without_nulls(mut object: Value) -> Value {
 ///
 /// `invalid_response` unless the body is a JSON object.
 pub(crate) fn response(body: &[u8]) -> Result<Object> {
-    let response = parse(body).map_err(|error| {
+    let value = parse(body).map_err(|error| {
         let problem = format!(
             "cannot read the gateway's response as JSON: {error}; check that gateway_url is the gateway's \
              own address"
         );
         NexusError::new(ErrorKind::InvalidResponse, problem)
     })?;
-    into_object(response)
+    into_object(value)
 }
 
 /// Returns a gateway's response as an object.
@@ -113,8 +113,8 @@ pub(crate) fn object<'a>(object: &'a Object, field: &str) -> Option<&'a Object> 
 
 /// Returns the strings in a field that is a list. Other items are left out.
 pub(crate) fn strings(object: &Object, field: &str) -> Option<Vec<String>> {
-    let texts = object.get(field)?.as_array()?.iter();
-    let texts = texts.filter_map(Value::as_str).map(str::to_owned);
+    let values = object.get(field)?.as_array()?.iter();
+    let texts = values.filter_map(Value::as_str).map(str::to_owned);
     Some(texts.collect())
 }
 

@@ -223,7 +223,8 @@ fn open(path: &Path) -> io::Result<File> {
     if fs::symlink_metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(io::Error::other("the lock file is not a regular file"));
     }
-    let (mut dirs, mut file) = (DirBuilder::new(), OpenOptions::new());
+    let mut dirs = DirBuilder::new();
+    let mut file = OpenOptions::new();
     #[cfg(unix)]
     {
         std::os::unix::fs::DirBuilderExt::mode(&mut dirs, 0o700);

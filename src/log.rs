@@ -81,8 +81,8 @@ pub(crate) struct Log(LogLevel);
 impl Log {
     /// Uses the program's level, unless `NEXUS_LOG` overrides it.
     pub(crate) fn new(configured: LogLevel) -> Self {
-        let name = std::env::var_os("NEXUS_LOG").unwrap_or_default();
-        let name = name.to_string_lossy();
+        let variable = std::env::var_os("NEXUS_LOG").unwrap_or_default();
+        let name = variable.to_string_lossy();
         let named = LogLevel::from_name(&name);
         let log = Self(named.unwrap_or(configured));
         if named.is_none() && !name.trim().is_empty() {
@@ -120,14 +120,14 @@ impl Log {
     /// handle to a client logs a warning and then waits for requests under way. A panic would also skip that wait.
     #[cfg(feature = "log")]
     fn write_to_facade(self, level: LogLevel, line: fmt::Arguments<'_>) {
-        let level = match level {
+        let facade_level = match level {
             LogLevel::Warn => ::log::Level::Warn,
             LogLevel::Info => ::log::Level::Info,
             _ => ::log::Level::Debug,
         };
         let say = || {
-            if self.0 != LogLevel::Off && ::log::log_enabled!(target: TARGET, level) {
-                ::log::log!(target: TARGET, level, "{line}");
+            if self.0 != LogLevel::Off && ::log::log_enabled!(target: TARGET, facade_level) {
+                ::log::log!(target: TARGET, facade_level, "{line}");
             }
         };
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(say));
@@ -173,9 +173,9 @@ fn say(level: LogLevel, line: &str) {
     use std::io::Write as _;
 
     // Text from a server must not be able to start a new line.
-    let line = line.replace(is_unsafe_to_show, " ");
+    let safe_line = line.replace(is_unsafe_to_show, " ");
     // A single write keeps the lines of two threads apart. A closed stderr is not an error.
-    let text = format!("[NexusSDK] {}: {line}\n", level.as_str());
+    let text = format!("[NexusSDK] {}: {safe_line}\n", level.as_str());
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 

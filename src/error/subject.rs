@@ -65,8 +65,8 @@ impl fmt::Display for Subject {
 
 /// Returns the text in quotes, without control or invisible characters, and cut after 100 characters.
 fn quoted(text: &str) -> String {
-    let cut = text.char_indices().nth(MAX_NAME);
-    let cut = cut.and_then(|(end, _)| text.get(..end));
+    let end = text.char_indices().nth(MAX_NAME);
+    let cut = end.and_then(|(end, _)| text.get(..end));
     cut.map_or_else(
         || format!("{text:?}"),
         |cut| format!("{:?}", [cut, "..."].concat()),

@@ -216,7 +216,8 @@ impl FetchOptions {
     /// ```
     #[doc(alias = "upload")]
     pub fn data(mut self, data: impl Into<Vec<u8>>) -> Self {
-        (self.data, self.is_json) = (Some(data.into()), false);
+        self.data = Some(data.into());
+        self.is_json = false;
         self
     }
 
@@ -239,9 +240,15 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
-        let json = serde_json::to_vec(value);
-        let set = json.map(|data| (self.data, self.is_json) = (Some(data), true));
-        self.noting(set.map_err(|error| NexusError::invalid_input("json", error)))
+        let set = match serde_json::to_vec(value) {
+            Ok(data) => {
+                self.data = Some(data);
+                self.is_json = true;
+                Ok(())
+            }
+            Err(error) => Err(NexusError::invalid_input("json", error)),
+        };
+        self.noting(set)
     }
 
     /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects and
@@ -371,21 +378,21 @@ impl FetchOptions {
     /// Adds the defaults of a fetcher to the options of a fetch of this URL. A header or query parameter of the same name
     /// takes precedence over its default, and so does a parameter in the URL.
     pub(super) fn or(mut self, defaults: &Self, url: &str) -> Self {
-        let (headers, query) = (&defaults.headers, &defaults.query);
-        let headers = headers
-            .iter()
-            .filter(|(name, _)| !self.headers.contains_key(*name));
-        for (name, value) in headers.collect::<Vec<_>>() {
+        let all_headers = defaults.headers.iter();
+        let unset_headers: Vec<_> = all_headers
+            .filter(|(name, _)| !self.headers.contains_key(*name))
+            .collect();
+        for (name, value) in unset_headers {
             let added = header::append(&mut self.headers, name.clone(), value.clone());
             self = self.noting(added);
         }
-        let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
-        let (_, in_url) = url.split_once('?').unwrap_or_default();
-        let in_url: Vec<_> = in_url.split('&').map(url::parameter_name).collect();
+        let (target, _fragment) = url.split_once('#').unwrap_or((url, ""));
+        let (_, query) = target.split_once('?').unwrap_or_default();
+        let in_url: Vec<_> = query.split('&').map(url::parameter_name).collect();
         let own: Vec<_> = self.query.iter().map(|(name, _)| name.clone()).collect();
         let is_set =
             |name: &String| own.contains(name) || in_url.iter().any(|it| it == name.as_bytes());
-        let unset = query.iter().filter(|(name, _)| !is_set(name));
+        let unset = defaults.query.iter().filter(|(name, _)| !is_set(name));
         self.query.extend(unset.cloned());
         self.timeout = self.timeout.or(defaults.timeout);
         self.redirects = self.redirects.or(defaults.redirects);

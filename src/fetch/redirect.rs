@@ -56,10 +56,10 @@ impl Hop<'_> {
     pub(crate) fn redirect(
         &mut self,
         status: u16,
-        target: &[u8],
+        location: &[u8],
         token: &CachedToken,
     ) -> Result<()> {
-        let next = self.resolve(status, target)?;
+        let next = self.resolve(status, location)?;
         if url::is_https(&self.url) && !url::is_https(&next) {
             return Err(self.insecure("from https to http"));
         }
@@ -67,20 +67,20 @@ impl Hop<'_> {
         if !url::same_origin(&self.url, &next) {
             self.drop_credentials(token);
         }
-        let next = token.redirect_target(next, self.authenticated)?;
+        let target = token.redirect_target(next, self.authenticated)?;
         if !self.authenticated {
-            self.check_secrets(&next, token)?;
+            self.check_secrets(&target, token)?;
         }
-        let from = mem::replace(&mut self.url, next);
+        let from = mem::replace(&mut self.url, target);
         self.first.get_or_insert(from);
         Ok(())
     }
 
     /// Resolves a `Location`. Percent-encodes its non-ASCII bytes one by one, as curl does, because they may be in any
     /// encoding.
-    fn resolve(&self, status: u16, target: &[u8]) -> Result<Uri> {
-        let target = url::encode_unless(target, |byte| byte.is_ascii());
-        url::join(&self.url, &target).map_err(|problem| {
+    fn resolve(&self, status: u16, location: &[u8]) -> Result<Uri> {
+        let reference = url::encode_unless(location, |byte| byte.is_ascii());
+        url::join(&self.url, &reference).map_err(|problem| {
             let from = self.place();
             let message =
                 format!("{from}: the redirect's Location is not usable: {problem}; {ADVICE}");
@@ -99,7 +99,8 @@ impl Hop<'_> {
             _ => false,
         };
         if becomes_get {
-            (options.method, options.data) = (Method::GET, None);
+            options.method = Method::GET;
+            options.data = None;
             for name in ["encoding", "language", "location", "type"] {
                 options.headers.remove(format!("content-{name}"));
             }

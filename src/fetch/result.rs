@@ -55,16 +55,14 @@ pub fn json<T: DeserializeOwned>((status, headers, body): (u16, HeaderMap, Vec<u
         let message = match problem.classify() {
             _ if is_empty => format!("the response with status {status} has no body"),
             Category::Data => {
-                let problem = excerpt(problem.to_string().as_bytes());
-                format!("the response's JSON is not what was expected: {problem}")
+                let mismatch = excerpt(problem.to_string().as_bytes());
+                format!("the response's JSON is not what was expected: {mismatch}")
             }
             _ => {
-                let kind = headers
-                    .get(CONTENT_TYPE)
-                    .map_or(&b"not set"[..], |it| it.as_bytes());
-                // The text is not shown, because a token may be in it.
-                let kind = excerpt(kind);
-                format!("the response is not JSON: {problem}; its Content-Type is {kind}")
+                let content_type = headers.get(CONTENT_TYPE).map_or(&b"not set"[..], |it| it.as_bytes());
+                let kind = excerpt(content_type);
+                let begin = excerpt(text);
+                format!("the response is not JSON: {problem}; its Content-Type is {kind}, and it begins with: {begin}")
             }
         };
         NexusError::new(ErrorKind::InvalidResponse, message).with(|inner| {
@@ -76,9 +74,9 @@ pub fn json<T: DeserializeOwned>((status, headers, body): (u16, HeaderMap, Vec<u
 
 /// Returns the error for a status of an API. `place` begins the message.
 pub(super) fn of_status(place: &str, status: u16, headers: &HeaderMap, body: &[u8]) -> NexusError {
-    let name = StatusCode::from_u16(status).ok();
-    let name = name.and_then(|status| status.canonical_reason());
-    let name = name.map_or_else(String::new, |name| format!(" ({name})"));
+    let code = StatusCode::from_u16(status).ok();
+    let reason = code.and_then(|code| code.canonical_reason());
+    let name = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
     let message = format!(
         "{place}the API responded with status {status}{name}{}",
         said(body)
@@ -106,9 +104,9 @@ fn said(body: &[u8]) -> String {
 
 /// Returns the begin of a text in one line, without control characters.
 fn excerpt(text: &[u8]) -> String {
-    let text = String::from_utf8_lossy(text.get(..MAX_SEARCHED).unwrap_or(text));
-    let words = text.split(|c: char| c.is_whitespace() || is_unsafe_to_show(c));
-    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let start = String::from_utf8_lossy(text.get(..MAX_SEARCHED).unwrap_or(text));
+    let parts = start.split(|c: char| c.is_whitespace() || is_unsafe_to_show(c));
+    let words: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
     let mut line = words.join(" ");
     if let Some((end, _)) = line.char_indices().nth(MAX_EXCERPT) {
         line.truncate(end);

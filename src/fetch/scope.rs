@@ -19,8 +19,11 @@ pub(crate) struct Base {
 
 impl Base {
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let (url, text) = (base_url("base_url", text)?, text.trim().to_owned());
-        Ok(Self { text, url })
+        let url = base_url("base_url", text)?;
+        Ok(Self {
+            text: text.trim().to_owned(),
+            url,
+        })
     }
 
     /// Appends a relative URL to the base. Encodes the braces of any URL, because a model may have written it and
@@ -108,9 +111,9 @@ pub(crate) struct Rule {
 impl Rule {
     /// Parses a rule. An error does not show the rule, because a URL in its place may contain a secret.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let text = text.trim().to_ascii_lowercase();
-        let below = text.strip_prefix("*.");
-        let authority = below.unwrap_or(&text);
+        let rule = text.trim().to_ascii_lowercase();
+        let below = rule.strip_prefix("*.");
+        let authority = below.unwrap_or(&rule);
         let plain = url::parse(&format!("http://{authority}/")).unwrap_or_default();
         let host = plain.host().unwrap_or_default();
         // Some programs treat a leading dot as `*.`, so such a rule is ambiguous.

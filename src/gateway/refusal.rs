@@ -26,23 +26,23 @@ pub(crate) fn of(
     let status = response.status().as_u16();
     let fields = json::response(response.body()).unwrap_or_default();
     let broker_status = fields.get("status").and_then(Value::as_u64);
-    let message = message_of(&fields);
-    let relayed = message.as_deref().and_then(relayed);
+    let own_message = message_of(&fields);
+    let relayed_message = own_message.as_deref().and_then(relayed);
     let mut hiding = Secrets::default();
     hiding.add(secrets, MIN_SECRET);
     let hidden = |text: &str| hiding.hidden(text, "[redacted]");
     // A secret may be a part of a known code, such as the key `token` in `token_expired`.
     let is_shown = |code: &String| meaning::is_known(code) || hidden(code).is_none();
-    let code = code_of(&fields).filter(is_shown);
-    let code = code.unwrap_or_else(|| format!("http_{status}"));
+    let own_code = code_of(&fields).filter(is_shown);
+    let code = own_code.unwrap_or_else(|| format!("http_{status}"));
     // A broker whose own error is relayed has refused the request.
-    let broker = broker_status.or(relayed.as_ref().map(|_| 422));
+    let broker = broker_status.or(relayed_message.as_ref().map(|_| 422));
     let told = if is_page(response) { "" } else { &code };
     let (next, connection, advice) = meaning::of(asked, status, told, broker);
     // A redirect's text may repeat the address, with its query.
-    let message = relayed.or(message).filter(|_| status >= 400);
-    let message = message.unwrap_or_else(|| body_of(status, response.body()));
-    let mut message = hidden(&message).unwrap_or(message);
+    let told_message = relayed_message.or(own_message).filter(|_| status >= 400);
+    let whole_message = told_message.unwrap_or_else(|| body_of(status, response.body()));
+    let mut message = hidden(&whole_message).unwrap_or(whole_message);
     if let Some((end, _)) = message.char_indices().nth(MAX_TEXT) {
         message.replace_range(end.., "...");
     }
@@ -53,7 +53,8 @@ pub(crate) fn of(
         error.code = code.into();
         error.status = Some(status);
         error.retry_after = date::retry_after_header(response.headers());
-        (error.next, error.connection) = (next, connection);
+        error.next = next;
+        error.connection = connection;
     });
     // A gateway may pass on a broker's 429.
     let is_limited = broker == Some(429);
@@ -87,8 +88,8 @@ fn message_of(fields: &Object) -> Option<String> {
 /// error body as their message.
 fn relayed(message: &str) -> Option<String> {
     let inner = json::parse(message.as_bytes()).ok()?;
-    let inner = inner.as_object()?;
-    match (code_of(inner), message_of(inner)) {
+    let fields = inner.as_object()?;
+    match (code_of(fields), message_of(fields)) {
         (Some(code), Some(message)) => Some([&code, ": ", &message].concat()),
         (code, message) => code.or(message),
     }

@@ -56,11 +56,11 @@ impl CaptureSchema {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn from_json(response: Value) -> Result<Self> {
-        let mut response = json::into_object(response)?;
-        let provider_name = json::filled(&response, "provider_name");
-        let schema = match response.remove("schema") {
-            Some(Value::Object(schema)) => schema,
-            _ => response,
+        let mut fields = json::into_object(response)?;
+        let provider_name = json::filled(&fields, "provider_name");
+        let schema = match fields.remove("schema") {
+            Some(Value::Object(wrapped)) => wrapped,
+            _ => fields,
         };
         Ok(Self {
             provider_name,
@@ -178,11 +178,11 @@ impl CapturedCredential {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn from_json(response: Value) -> Result<Self> {
-        let response = json::into_object(response)?;
+        let fields = json::into_object(response)?;
         Ok(Self {
-            connection_id: json::required(&response, &["connection_id"])?,
-            redirect_url: json::filled(&response, "redirect_url"),
-            status: json::required(&response, &["status"])?,
+            connection_id: json::required(&fields, &["connection_id"])?,
+            redirect_url: json::filled(&fields, "redirect_url"),
+            status: json::required(&fields, &["status"])?,
         })
     }
 }

@@ -182,30 +182,31 @@ impl RequestConnectionResponse {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn from_json(response: Value) -> Result<Self> {
-        let response = json::into_object(response)?;
-        let auth_url = json::required(&response, &["authUrl", "auth_url"])?;
+        let fields = json::into_object(response)?;
+        let auth_url = json::required(&fields, &["authUrl", "auth_url"])?;
         check_page(&auth_url)?;
-        let connection_id = json::required(&response, &["connection_id"])?;
+        let connection_id = json::required(&fields, &["connection_id"])?;
         Ok(Self {
-            state: json::filled(&response, "state").or_else(|| state_of(&auth_url)),
+            state: json::filled(&fields, "state").or_else(|| state_of(&auth_url)),
             auth_url,
             connection_id,
-            scopes: json::strings(&response, "scopes"),
-            provider_id: json::filled(&response, "provider_id"),
+            scopes: json::strings(&fields, "scopes"),
+            provider_id: json::filled(&fields, "provider_id"),
         })
     }
 }
 
 /// Collects owned copies of strings of any string type.
 pub(crate) fn owned<S: AsRef<str>>(strings: impl IntoIterator<Item = S>) -> Vec<String> {
-    let strings = strings.into_iter();
-    strings.map(|string| string.as_ref().to_owned()).collect()
+    let all = strings.into_iter();
+    all.map(|string| string.as_ref().to_owned()).collect()
 }
 
 /// Refuses an address that a program must not hand to a browser or show on a terminal.
 fn check_page(auth_url: &str) -> Result<()> {
-    let scheme = auth_url.split_once("://").map(|(scheme, _)| scheme);
-    let scheme = scheme.map(str::to_ascii_lowercase);
+    let scheme = auth_url
+        .split_once("://")
+        .map(|(scheme, _)| scheme.to_ascii_lowercase());
     let is_page = matches!(scheme.as_deref(), Some("https" | "http"));
     if is_page && !auth_url.contains(is_unsafe_to_show) {
         return Ok(());
@@ -486,18 +487,18 @@ impl RevokeResult {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn from_json(response: Value) -> Result<Self> {
-        let response = &json::into_object(response)?;
-        let closed = response.get("sessions_closed").and_then(Value::as_u64);
-        let status = json::filled(response, "status").unwrap_or_else(|| "revoked".to_owned());
+        let fields = &json::into_object(response)?;
+        let closed = fields.get("sessions_closed").and_then(Value::as_u64);
+        let status = json::filled(fields, "status").unwrap_or_else(|| "revoked".to_owned());
         Ok(Self {
-            connection_id: json::filled(response, "connection_id"),
-            provider_name: json::filled(response, "provider_name"),
+            connection_id: json::filled(fields, "connection_id"),
+            provider_name: json::filled(fields, "provider_name"),
             status: ConnectionStatus::from(status.as_str()),
-            revoked_at: response.get("revoked_at").and_then(date::moment),
-            already_revoked: json::flag(response, "already_revoked"),
-            token_deleted: json::flag(response, "token_deleted"),
-            provider_revoked: json::flag(response, "provider_revoked"),
-            provider_revocation_error: json::filled(response, "provider_revocation_error"),
+            revoked_at: fields.get("revoked_at").and_then(date::moment),
+            already_revoked: json::flag(fields, "already_revoked"),
+            token_deleted: json::flag(fields, "token_deleted"),
+            provider_revoked: json::flag(fields, "provider_revoked"),
+            provider_revocation_error: json::filled(fields, "provider_revocation_error"),
             sessions_closed: closed.unwrap_or_default(),
         })
     }

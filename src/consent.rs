@@ -220,8 +220,8 @@ impl ConsentListener {
     /// `properties`. `request_failed` if the system provides no random bytes.
     pub fn credential_form(&self, client: &NexusClient, state: &str) -> Result<String> {
         let schema = client.capture_schema(state)?;
-        let provider = schema.provider_name;
-        let provider = provider.unwrap_or_else(|| "the provider".to_owned());
+        let provider_name = schema.provider_name;
+        let provider = provider_name.unwrap_or_else(|| "the provider".to_owned());
         let gateway = client.0.gateway.origin.clone();
         let form = Form::new(program(), provider, gateway, &schema.schema).ok_or_else(|| {
             let problem = "the schema of the provider's credential has no properties, so there is no form; ask the \
@@ -272,8 +272,8 @@ impl WaitOptions<'_> {
 /// The name by which the user knows this program: its file name without an extension.
 fn program() -> String {
     let path = std::env::current_exe().ok();
-    let name = path.as_deref().and_then(Path::file_stem);
-    let name = name.map(|name| name.to_string_lossy().into_owned());
+    let stem = path.as_deref().and_then(Path::file_stem);
+    let name = stem.map(|stem| stem.to_string_lossy().into_owned());
     name.unwrap_or_else(|| "the program".to_owned())
 }
 

@@ -183,10 +183,10 @@ impl Flights {
     ) -> Result<Option<Arc<Response>>> {
         let subject = request.subject.clone();
         let flight = match self.join(key, request, ticket, deadline) {
-            Join::Existing(flight) => flight,
-            Join::New(flight) => {
-                self.start(&flight);
-                flight
+            Join::Existing(existing) => existing,
+            Join::New(new) => {
+                self.start(&new);
+                new
             }
             Join::Outdated => return Ok(None),
             Join::TimedOut(error) => return Err(error.about(&subject)),
@@ -310,13 +310,13 @@ impl Flights {
         let started = Arc::clone(flight);
         let run = move || {
             let ask = AssertUnwindSafe(|| flights.ask(&started));
-            let response = panic::catch_unwind(ask).unwrap_or_else(|_| {
+            let answer = panic::catch_unwind(ask).unwrap_or_else(|_| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
                                on stderr; try again";
                 Err(NexusError::new(ErrorKind::RequestFailed, message))
             });
             let subject = started.request.subject.clone();
-            let response = response.map(|success| Response::new(success, subject));
+            let response = answer.map(|success| Response::new(success, subject));
             flights.finish(&started, response);
         };
         if let Err(error) = sync::spawn("nexus-flight", run) {
@@ -328,8 +328,8 @@ impl Flights {
 
     /// Ends a flight. Reports its outcome to the tickets before it leaves the table, so that a caller that does not find
     /// the flight finds the token.
-    fn finish(&self, flight: &Arc<Flight>, response: Result<Response>) {
-        let response = response.map(Arc::new);
+    fn finish(&self, flight: &Arc<Flight>, answer: Result<Response>) {
+        let response = answer.map(Arc::new);
         let mut table = self.table.lock();
         let at = table
             .iter()

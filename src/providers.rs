@@ -82,20 +82,21 @@ impl Providers {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn from_json(response: Value) -> Result<Self> {
-        let response = json::into_object(response)?;
-        let (mut all, nothing) = (Vec::new(), Object::new());
-        for (auth_type, names) in &response {
+        let providers = json::into_object(response)?;
+        let nothing = Object::new();
+        let mut all = Vec::new();
+        for (auth_type, names) in &providers {
             for (name, leaf) in names.as_object().into_iter().flatten() {
-                let leaf = leaf.as_object().unwrap_or(&nothing);
+                let fields = leaf.as_object().unwrap_or(&nothing);
                 all.push(ProviderInfo {
                     name: name.clone(),
                     auth_type: auth_type.clone(),
-                    id: json::filled(leaf, "id"),
-                    api_base_url: json::filled(leaf, "api_base_url"),
-                    user_info_endpoint: json::filled(leaf, "user_info_endpoint"),
-                    scopes: json::strings(leaf, "scopes"),
-                    description: json::filled(leaf, "description"),
-                    category: json::filled(leaf, "category"),
+                    id: json::filled(fields, "id"),
+                    api_base_url: json::filled(fields, "api_base_url"),
+                    user_info_endpoint: json::filled(fields, "user_info_endpoint"),
+                    scopes: json::strings(fields, "scopes"),
+                    description: json::filled(fields, "description"),
+                    category: json::filled(fields, "category"),
                 });
             }
         }
@@ -217,10 +218,10 @@ impl Health {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn from_json(response: Value) -> Result<Self> {
-        let response = json::into_object(response)?;
+        let fields = json::into_object(response)?;
         Ok(Self {
-            status: json::required(&response, &["status"])?,
-            version: json::filled(&response, "version"),
+            status: json::required(&fields, &["status"])?,
+            version: json::filled(&fields, "version"),
         })
     }
 }

@@ -140,7 +140,8 @@ fn request(tenant: &Tenant) -> Request {
         ("workspace_id", workspace_id),
         ("provider_name", Some(&*tenant.provider)),
     ];
-    let request = Request::get(url::with_query("/v1/resolve", &parameters));
-    let request = request.of_workspace(workspace_id).asked(Asked::Resolve);
-    request.of_provider(Some(&tenant.provider))
+    Request::get(url::with_query("/v1/resolve", &parameters))
+        .of_workspace(workspace_id)
+        .of_provider(Some(&tenant.provider))
+        .asked(Asked::Resolve)
 }

@@ -168,7 +168,7 @@ impl RetryPolicy {
         let asked = match (failure.status, failure.retry_after) {
             // A gateway says so for a wait of less than a second.
             (Some(429), Some(Duration::ZERO)) => SECOND.min(self.max_delay),
-            (_, asked) => asked.unwrap_or_default(),
+            (_, retry_after) => retry_after.unwrap_or_default(),
         };
         (asked <= self.max_delay).then_some(jittered.max(asked))
     }
@@ -196,7 +196,8 @@ impl RetryPolicy {
         mut attempt: impl FnMut() -> Result<T>,
         refused: impl Fn(&T) -> Option<Failure>,
     ) -> Result<T> {
-        let (mut failed, mut was_sent) = (0, false);
+        let mut failed = 0;
+        let mut was_sent = false;
         loop {
             let keep = |error: NexusError| {
                 if was_sent {
@@ -208,19 +209,19 @@ impl RetryPolicy {
             let outcome = attempt().map_err(keep);
             let error = outcome.as_ref().err();
             was_sent = error.is_none_or(NexusError::may_have_been_sent);
-            let failure = match &outcome {
+            let repeatable = match &outcome {
                 Ok(response) => refused(response),
                 Err(error) => error.may_repeat().then(|| Failure::of(error)),
             };
-            let Some(failure) = failure else {
+            let Some(failure) = repeatable else {
                 return outcome;
             };
-            let wait = self.delay(failed, chance(), &failure);
+            let delay = self.delay(failed, chance(), &failure);
             failed = failed.saturating_add(1);
             if failed > self.retries {
                 return outcome.map_err(|last| NexusError::exhausted(last, failed));
             }
-            let Some(wait) = wait.filter(|wait| may_go_on(*wait)) else {
+            let Some(wait) = delay.filter(|delay| may_go_on(*delay)) else {
                 return outcome;
             };
             let ms = wait.as_millis();

@@ -116,7 +116,8 @@ fn sign_aws(
     if let Some(token) = &key.session_token {
         put(headers, TOKEN, secret_value(token)?)?;
     }
-    let (service, hash) = (&*key.service, hex(&Sha256::digest(body)));
+    let service = &*key.service;
+    let hash = hex(&Sha256::digest(body));
     let is_required = S3.contains(&service) || HASH_HEADER.contains(&service);
     // A caller may have set the header, perhaps to a wrong value.
     if is_required || headers.contains_key(HASH) {
@@ -145,9 +146,9 @@ fn canonical(
     let query = query(url.query().unwrap_or_default());
     let mut signed: BTreeMap<&str, Vec<Vec<u8>>> = BTreeMap::new();
     for (name, value) in headers {
-        let name = name.as_str();
-        if ["host", "content-type"].contains(&name) || name.starts_with("x-amz-") {
-            let values = signed.entry(name).or_default();
+        let header = name.as_str();
+        if ["host", "content-type"].contains(&header) || header.starts_with("x-amz-") {
+            let values = signed.entry(header).or_default();
             values.push(folded(value.as_bytes()));
         }
     }
@@ -170,13 +171,14 @@ fn authorization(
     names: &str,
 ) -> Result<HeaderValue> {
     let (day, _) = date_time.split_once('T').unwrap_or_default();
-    let scope = [day, &key.region, &key.service, "aws4_request"];
+    let scope_parts = [day, &key.region, &key.service, "aws4_request"];
     // The derived key is valid for this day, region and service only.
-    let secret = ["AWS4", secret].concat().into_bytes();
-    let derived = scope
+    let root_key = ["AWS4", secret].concat().into_bytes();
+    let derived = scope_parts
         .iter()
-        .fold(secret, |key, part| mac::<Sha256>(&key, part.as_bytes()));
-    let (scope, hash) = (scope.join("/"), hex(&Sha256::digest(request)));
+        .fold(root_key, |key, part| mac::<Sha256>(&key, part.as_bytes()));
+    let scope = scope_parts.join("/");
+    let hash = hex(&Sha256::digest(request));
     let to_sign = format!("{ALGORITHM}\n{date_time}\n{scope}\n{hash}");
     let signature = hex(&mac::<Sha256>(&derived, to_sign.as_bytes()));
     secret_value(&format!(
@@ -187,9 +189,11 @@ fn authorization(
 
 /// Returns a path without dot segments and empty segments, percent-encoded a second time.
 fn path(path: &str) -> String {
-    let segments = path.split('/');
-    let segments = segments.map(|segment| if segment.is_empty() { "." } else { segment });
-    let normal = url::without_dots(&format!("/{}", segments.collect::<Vec<_>>().join("/")));
+    let segments: Vec<_> = path
+        .split('/')
+        .map(|segment| if segment.is_empty() { "." } else { segment })
+        .collect();
+    let normal = url::without_dots(&format!("/{}", segments.join("/")));
     url::encode_unless(normal.as_bytes(), is_plain_in_path)
 }
 
@@ -207,19 +211,23 @@ fn is_plain_in_path(byte: u8) -> bool {
 /// text can be encoded in several ways.
 fn query(query: &str) -> String {
     let canonical = |text| url::encode_unless(&url::decode(text, true), url::is_unreserved);
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let pairs = pairs.map(|(name, value)| (canonical(name), canonical(value)));
-    let mut pairs: Vec<(String, String)> = pairs.collect();
+    let parameters = query.split('&').filter(|pair| !pair.is_empty());
+    let mut pairs: Vec<(String, String)> = parameters
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (canonical(name), canonical(value)))
+        .collect();
     pairs.sort_unstable();
-    let pairs = pairs.iter().map(|(name, value)| format!("{name}={value}"));
-    pairs.collect::<Vec<_>>().join("&")
+    let texts: Vec<_> = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    texts.join("&")
 }
 
 /// Removes white space at both ends, and replaces each inner run of white space with one space.
 fn folded(value: &[u8]) -> Vec<u8> {
-    let words = value.split(u8::is_ascii_whitespace);
-    let words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
+    let parts = value.split(u8::is_ascii_whitespace);
+    let words: Vec<&[u8]> = parts.filter(|part| !part.is_empty()).collect();
     words.join(&b' ')
 }
 
@@ -245,7 +253,9 @@ fn basic_date(moment: SystemTime) -> Option<String> {
         .ok()
         .filter(|days| *days < 2_932_897)?;
     let (year, month, day) = date::date(days);
-    let (hour, minute, second) = (since / 3_600 % 24, since / 60 % 60, since % 60);
+    let hour = since / 3_600 % 24;
+    let minute = since / 60 % 60;
+    let second = since % 60;
     Some(format!(
         "{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z"
     ))

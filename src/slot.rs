@@ -159,10 +159,12 @@ impl Slot {
 
     /// Decides what a caller does to get a token. A caller that is to ask must report the outcome with `done`.
     pub(crate) fn want(&mut self, reason: &Reason, asker: &Asker, now: Now) -> Want<Question> {
-        let held = self.held.as_mut();
-        let held = held.filter(|held| held.is_of(&asker.gateway) && held.is_usable(now));
+        let usable = self
+            .held
+            .as_mut()
+            .filter(|held| held.is_of(&asker.gateway) && held.is_usable(now));
         let mut has_stale = false;
-        if let Some(held) = held {
+        if let Some(held) = usable {
             match reason {
                 Reason::Needed if held.is_fresh(now) => return Want::Use(Arc::clone(&held.token)),
                 Reason::Needed if asker.uses_stale => {
@@ -244,8 +246,8 @@ impl Slot {
 
     /// Returns what is known about refusals of this credential.
     fn refusal_of(&self, token: &CachedToken) -> Refusal {
-        let same = self.held.as_ref();
-        let same = same.filter(|held| held.token.same_credential(token));
+        let held = self.held.as_ref();
+        let same = held.filter(|held| held.token.same_credential(token));
         same.map(|held| held.refusal.clone()).unwrap_or_default()
     }
 }
@@ -323,9 +325,9 @@ impl Refusal {
     }
 
     fn confirm(&mut self, now: Now) {
-        let interval = CONFIRMED_INTERVALS.get(self.confirmed);
-        let interval = interval.or(CONFIRMED_INTERVALS.last());
-        let interval = interval.copied().unwrap_or_default();
+        let next = CONFIRMED_INTERVALS.get(self.confirmed);
+        let next_or_last = next.or(CONFIRMED_INTERVALS.last());
+        let interval = next_or_last.copied().unwrap_or_default();
         self.quiet_until = Some(now.after(interval).mono);
         self.confirmed = self.confirmed.saturating_add(1);
         self.asked = None;

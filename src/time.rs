@@ -27,10 +27,10 @@ impl Now {
 
     /// Returns the moment after this wait, which is limited to `MAX_DURATION`.
     pub(crate) fn after(self, wait: Duration) -> Self {
-        let wait = wait.min(MAX_DURATION);
+        let bounded = wait.min(MAX_DURATION);
         Self {
-            wall: self.wall.checked_add(wait).unwrap_or(self.wall),
-            mono: self.mono.checked_add(wait).unwrap_or(self.mono),
+            wall: self.wall.checked_add(bounded).unwrap_or(self.wall),
+            mono: self.mono.checked_add(bounded).unwrap_or(self.mono),
         }
     }
 
@@ -109,8 +109,8 @@ impl ResponseClock {
             return moment;
         }
         let left = moment.duration_since(date).unwrap_or_default();
-        let left = left.saturating_sub(Duration::from_secs(1));
-        self.at.after(left).wall
+        let certainly_left = left.saturating_sub(Duration::from_secs(1));
+        self.at.after(certainly_left).wall
     }
 }
 

@@ -90,12 +90,12 @@ impl TokenResponse {
     /// ```
     pub fn from_json(response: Value) -> Result<Self> {
         let raw = json::into_object(response)?;
-        let credentials = json::object(&raw, "credentials");
-        let credentials = credentials.filter(|fields| !fields.is_empty()).cloned();
+        let given = json::object(&raw, "credentials");
+        let credentials = given.filter(|fields| !fields.is_empty()).cloned();
         let both: Vec<&Object> = credentials.iter().chain([&raw]).collect();
         let filled = |field| both.iter().find_map(|fields| json::filled(fields, field));
-        let expires_at = |fields: &&Object| date::moment(fields.get("expires_at")?);
-        let expires_at = both.iter().find_map(expires_at);
+        let end_in = |fields: &&Object| date::moment(fields.get("expires_at")?);
+        let expires_at = both.iter().find_map(end_in);
         let mut response = Self {
             access_token: filled("access_token").unwrap_or_default(),
             token_type: filled("token_type"),
@@ -199,8 +199,8 @@ impl TokenResponse {
 
     fn basic_auth(&self, token: &mut CachedToken) -> Result<()> {
         let user = self.needed(&self.config_or("username_field", "username"))?;
-        let password = self.field(&self.config_or("password_field", "password"));
-        let password = password.unwrap_or_default();
+        let password_field = self.config_or("password_field", "password");
+        let password = self.field(&password_field).unwrap_or_default();
         let pair = [&user, ":", &password].concat();
         token.access_token = base64(pair.as_bytes());
         "Basic ".clone_into(&mut token.value_prefix);
@@ -229,7 +229,7 @@ impl TokenResponse {
     fn kind(&self) -> Option<String> {
         let kind = match self.raw.get("strategy")? {
             Value::Object(strategy) => strategy.get("type")?,
-            kind => kind,
+            bare => bare,
         };
         match kind {
             Value::Null => None,

@@ -132,8 +132,9 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, NexusError> {
-        let left = deadline.left();
-        let left = left.ok_or_else(|| failure::too_late(&request.target()))?;
+        let Some(left) = deadline.left() else {
+            return Err(failure::too_late(&request.target()));
+        };
         let has_reconnected = request.has_reconnected.get();
         let may_repeat =
             request.is_repeatable() && self.has_responded.load(Relaxed) && !has_reconnected;
@@ -157,9 +158,13 @@ impl Transport {
         let counts = request.is_call || request.writer.is_some();
         let response = outcome.and_then(|it| read(it, deadline, max_body, counts, request.writer));
         response.map_err(|error| {
-            let error = failure::describe(&error, &target, is_repeatable);
+            let described = failure::describe(&error, &target, is_repeatable);
             // The first of two attempts may have reached the server.
-            if is_cut { error.after_sending() } else { error }
+            if is_cut {
+                described.after_sending()
+            } else {
+                described
+            }
         })
     }
 
@@ -217,8 +222,8 @@ impl Transport {
             let keeps_limits = self.has_callers_agent && !request.may_refresh;
             let own = keeps_limits.then(|| self.config());
             let age = max_age.unwrap_or(self.config().max_idle_age());
-            let config = self.agents.agent.configure_request(built);
-            let config = settings::of_request(config, refuses_gzip, left, own);
+            let plain = self.agents.agent.configure_request(built);
+            let config = settings::of_request(plain, refuses_gzip, left, own);
             built = config.proxy(proxy.cloned()).max_idle_age(age).build();
         }
         match request.body {
@@ -236,11 +241,13 @@ impl Transport {
         let url = request.uri().clone();
         let refuses_gzip = self.refuses_gzip(request.method(), request.headers());
         // ureq attaches the agent, which has the settings, to every request that it passes to a middleware.
-        let config = request.middleware_config();
-        let config = config.ok_or(ureq::Error::ConnectionFailed)?;
-        let mut config = settings::of_every_request(config, refuses_gzip);
-        let proxy = self.proxy(&url);
-        let proxy = proxy.map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        let Some(own_config) = request.middleware_config() else {
+            return Err(ureq::Error::ConnectionFailed);
+        };
+        let mut config = settings::of_every_request(own_config, refuses_gzip);
+        let proxy = self
+            .proxy(&url)
+            .map_err(|error| ureq::Error::Other(Box::new(error)))?;
         if url::is_loopback(&url) || proxy != self.config().proxy() {
             config = config.proxy(proxy.cloned());
         }

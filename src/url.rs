@@ -28,10 +28,14 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     let is_http = ["https", "http"]
         .iter()
         .any(|it| scheme.eq_ignore_ascii_case(it));
-    let rest = rest.strip_prefix("//").filter(|_| is_http);
-    let rest = rest.ok_or(NOT_HTTP)?;
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
-    let (authority, target) = rest.split_at_checked(end).unwrap_or_default();
+    let after_slashes = rest
+        .strip_prefix("//")
+        .filter(|_| is_http)
+        .ok_or(NOT_HTTP)?;
+    let end = after_slashes
+        .find(['/', '?'])
+        .unwrap_or(after_slashes.len());
+    let (authority, target) = after_slashes.split_at_checked(end).unwrap_or_default();
     // Usually, nothing is added but a slash.
     let mut normal = String::with_capacity(text.len().saturating_add(1));
     normal.push_str(scheme);
@@ -78,8 +82,8 @@ fn push_authority(normal: &mut String, authority: &str) -> Result<(), Problem> {
         Some((host, port)) if !port.contains(']') => (host, port),
         _ => (authority, ""),
     };
-    let number = port.parse::<u16>().ok();
-    let number = number.filter(|_| !port.starts_with('+'));
+    let parsed = port.parse::<u16>().ok();
+    let number = parsed.filter(|_| !port.starts_with('+'));
     if number.is_none() && !port.is_empty() {
         return Err("its port is not a number up to 65535".into());
     }
@@ -123,29 +127,29 @@ pub(crate) fn after_redirect(first: &Uri) -> String {
 /// segment of a reference ends a scheme (section 4.2), even in `localhost:8080`. Keeps the dot segments of a reference with
 /// a scheme or host. Percent-encodes spaces, because some servers send them unencoded.
 pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
-    let reference = reference.trim().replace(' ', "%20");
-    let (reference, _fragment) = reference.split_once('#').unwrap_or((&reference, ""));
-    let first = reference.split(['/', '?']).next().unwrap_or_default();
+    let encoded = reference.trim().replace(' ', "%20");
+    let (target, _fragment) = encoded.split_once('#').unwrap_or((&encoded, ""));
+    let first = target.split(['/', '?']).next().unwrap_or_default();
     if first.contains(':') {
-        split_scheme(reference).ok_or(NOT_HTTP)?;
-        return parse(reference);
+        split_scheme(target).ok_or(NOT_HTTP)?;
+        return parse(target);
     }
     let scheme = base.scheme_str().unwrap_or_default();
-    if reference.starts_with("//") {
-        return parse(&format!("{scheme}:{reference}"));
+    if target.starts_with("//") {
+        return parse(&format!("{scheme}:{target}"));
     }
-    if reference.is_empty() {
+    if target.is_empty() {
         return Ok(base.clone());
     }
-    let end = reference.find('?').unwrap_or(reference.len());
-    let (path, query) = reference.split_at_checked(end).unwrap_or_default();
+    let end = target.find('?').unwrap_or(target.len());
+    let (path, query) = target.split_at_checked(end).unwrap_or_default();
     let (folder, _) = base.path().rsplit_once('/').unwrap_or_default();
-    let path = match path {
+    let full_path = match path {
         "" => base.path().to_owned(),
-        path if path.starts_with('/') => without_dots(path),
-        path => without_dots(&format!("{folder}/{path}")),
+        absolute if absolute.starts_with('/') => without_dots(absolute),
+        relative => without_dots(&format!("{folder}/{relative}")),
     };
-    parse(&format!("{}{path}{query}", origin(base)))
+    parse(&format!("{}{full_path}{query}", origin(base)))
 }
 
 /// Removes the dot segments (RFC 3986 section 5.2.4) of a path that begins with a slash.
@@ -290,10 +294,10 @@ pub(crate) fn without_parameter(url: &str, name: &str) -> String {
     let Some((base, query)) = url.split_once('?') else {
         return url.to_owned();
     };
-    let others = query
+    let others: Vec<&str> = query
         .split('&')
-        .filter(|pair| parameter_name(pair) != name.as_bytes());
-    let others: Vec<&str> = others.collect();
+        .filter(|pair| parameter_name(pair) != name.as_bytes())
+        .collect();
     let mark = if others.is_empty() { "" } else { "?" };
     [base, mark, &others.join("&")].concat()
 }

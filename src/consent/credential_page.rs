@@ -116,8 +116,8 @@ impl CredentialPage {
             // The form was sent twice at the same time, and a browser shows the response to the second request.
             return Ok(self.connected());
         }
-        let captured = capture(&self.gateway, &self.connections, &self.state, credential);
-        let captured = captured.map_err(|error| self.problem(&error))?;
+        let outcome = capture(&self.gateway, &self.connections, &self.state, credential);
+        let captured = outcome.map_err(|error| self.problem(&error))?;
         self.is_used.store(true, Ordering::SeqCst);
         let mut page = self.connected();
         page.on_sent = Some(self.returns.notifier(captured.connection_id));
@@ -141,7 +141,8 @@ impl CredentialPage {
         if error.kind() != ErrorKind::Gateway {
             return "The gateway gave no usable response. Try again in a moment.".to_owned();
         }
-        let (program, provider) = (&self.form.program, &self.form.provider);
+        let program = &self.form.program;
+        let provider = &self.form.provider;
         match (code, error.status_code()) {
             ("credentials_rejected", _) => {
                 format!("{provider} did not accept these credentials. Check them and try again.")
@@ -168,8 +169,8 @@ impl CredentialPage {
 /// Returns the code and message of an error. Gateway 0.4 wraps most of its broker's errors in `broker_error`. If the
 /// message of such an error has the form `code: message`, returns that code and message instead.
 fn cause(error: &NexusError) -> (&str, &str) {
-    let inner = error.message().split_once(": ");
-    let inner = inner.filter(|(code, _)| !code.contains(' ') && error.code() == "broker_error");
+    let parts = error.message().split_once(": ");
+    let inner = parts.filter(|(code, _)| !code.contains(' ') && error.code() == "broker_error");
     inner.unwrap_or((error.code(), error.message()))
 }
 

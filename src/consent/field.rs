@@ -60,14 +60,14 @@ impl Field {
             return Ok(Some(entered.is_some().into()));
         }
         let label = &self.label;
-        let entered = entered.unwrap_or_default();
-        if entered.trim().is_empty() {
+        let text = entered.unwrap_or_default();
+        if text.trim().is_empty() {
             if self.required {
                 return Err(format!("{label} is missing."));
             }
             return Ok(None);
         }
-        let value = self.value(entered).ok_or_else(|| match self.kind {
+        let value = self.value(text).ok_or_else(|| match self.kind {
             Kind::Number => format!("{label} has to be a number, such as 10."),
             Kind::Choice(_) => format!("Choose one of the options for {label}."),
             _ => format!("{label} has to be JSON, such as [\"a\", \"b\"]."),
@@ -83,8 +83,8 @@ impl Field {
             Kind::Lines => Some(entered.replace("\r\n", "\n").into()),
             Kind::Number => parsed().filter(Value::is_number),
             Kind::Choice(choices) => {
-                let mut choices = choices.iter();
-                choices.find(|value| text(value) == entered).cloned()
+                let mut values = choices.iter();
+                values.find(|value| text(value) == entered).cloned()
             }
             Kind::Json => parsed(),
         }
@@ -129,13 +129,13 @@ fn has_lines(name: &str, property: &Object) -> bool {
 /// Recognizes addresses by the schema's `format` or by the end of the name.
 fn input_mode(name: &str, property: &Object, kind: &Kind) -> Option<&'static str> {
     let format = json::text(property, "format").unwrap_or_default();
-    let name = name.to_ascii_lowercase();
+    let lower_name = name.to_ascii_lowercase();
     let is_url = |text: &str| text.ends_with("url") || text.ends_with("uri");
     let is_email = |text: &str| text.ends_with("email");
     match kind {
         Kind::Number => Some("decimal"),
-        Kind::Line if is_url(&format) || is_url(&name) => Some("url"),
-        Kind::Line if is_email(&format) || is_email(&name) => Some("email"),
+        Kind::Line if is_url(&format) || is_url(&lower_name) => Some("url"),
+        Kind::Line if is_email(&format) || is_email(&lower_name) => Some("email"),
         _ => None,
     }
 }
@@ -157,8 +157,8 @@ fn in_words(name: &str) -> String {
         word.to_owned()
     };
     let words: Vec<String> = name.split(['_', '-']).map(word).collect();
-    let words = words.join(" ");
-    let mut letters = words.chars();
+    let label = words.join(" ");
+    let mut letters = label.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(letters).collect()
 }

@@ -95,7 +95,8 @@ impl Form {
     /// Renders the page. After an attempt, the page shows its problem and the entered values, except for secrets.
     pub(super) fn page(&self, attempt: Option<&Attempt<'_>>, check: &Check) -> Response {
         let title = format!("Connect {}", self.provider);
-        let (program, gateway) = (escape(&self.program), escape(&self.gateway));
+        let program = escape(&self.program);
+        let gateway = escape(&self.gateway);
         let mut main = format!(
             "<main>\n<p class=\"who\">{program} asks for your credentials</p>\n<h1>{}</h1>\n",
             escape(&title)
@@ -167,8 +168,9 @@ fn id(index: usize) -> String {
 fn links(problems: &BTreeMap<usize, String>) -> String {
     let mut html = "<ul>\n".to_owned();
     for (index, problem) in problems {
-        let (id, problem) = (id(*index), escape(problem));
-        let _ = writeln!(html, "<li><a href=\"#{id}\">{problem}</a></li>");
+        let id = id(*index);
+        let text = escape(problem);
+        let _ = writeln!(html, "<li><a href=\"#{id}\">{text}</a></li>");
     }
     html + "</ul>\n"
 }
@@ -187,8 +189,8 @@ fn fields(schema: &Object) -> Vec<Field> {
     let required = json::strings(schema, "required").unwrap_or_default();
     let properties = json::object(schema, "properties").into_iter().flatten();
     let field = |(name, property): (&String, &Value)| {
-        let property = property.as_object().cloned().unwrap_or_default();
-        Field::new(name, &property, required.contains(name))
+        let schema = property.as_object().cloned().unwrap_or_default();
+        Field::new(name, &schema, required.contains(name))
     };
     let mut fields: Vec<Field> = properties.map(field).collect();
     let place = |field: &Field| required.iter().position(|name| *name == field.name);

@@ -27,20 +27,21 @@ pub(super) struct Input<'a> {
 
 impl Input<'_> {
     pub(super) fn html(&self) -> String {
-        let (id, field) = (&self.id, self.field);
+        let id = &self.id;
+        let field = self.field;
         let is_flag = field.kind == Kind::Flag;
         let optional = if field.required || is_flag {
             ""
         } else {
             " <span class=\"optional\">(optional)</span>"
         };
-        let label = escape(&field.label);
+        let name = escape(&field.label);
         let label =
-            format!("<label for=\"{id}\"><span id=\"{id}-name\">{label}</span>{optional}</label>");
+            format!("<label for=\"{id}\"><span id=\"{id}-name\">{name}</span>{optional}</label>");
         let mut notes = String::new();
         for (class, text) in self.notes() {
-            let text = escape(text);
-            let _ = writeln!(notes, "<p class=\"{class}\" id=\"{id}-{class}\">{text}</p>");
+            let note = escape(text);
+            let _ = writeln!(notes, "<p class=\"{class}\" id=\"{id}-{class}\">{note}</p>");
         }
         let mut control = self.control();
         if field.secret {
@@ -102,17 +103,18 @@ impl Input<'_> {
             } else {
                 ""
             };
-            let choice = escape(&choice);
+            let option = escape(&choice);
             let _ = writeln!(
                 html,
-                "<option value=\"{choice}\"{selected}>{choice}</option>"
+                "<option value=\"{option}\"{selected}>{option}</option>"
             );
         }
         html + "</select>"
     }
 
     fn attributes(&self) -> String {
-        let (id, field) = (&self.id, self.field);
+        let id = &self.id;
+        let field = self.field;
         let name = escape(&field.name);
         let mut html = format!(" id=\"{id}\" name=\"{name}\" autocomplete=\"off\"");
         if let Some(mode) = field.input_mode {

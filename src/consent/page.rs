@@ -24,16 +24,17 @@ pub(super) struct Check {
 /// Renders a whole page. A nonce allows its style and script (Content Security Policy Level 3, section 2.3.1).
 pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) -> Response {
     let nonce = random().unwrap_or_default();
-    let title = escape(title);
+    let heading = escape(title);
     let own = "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
     let mut policy = format!("{own}; style-src 'nonce-{nonce}'");
     let mut end = String::new();
     if let Some(check) = check {
         let _ = write!(policy, "; script-src 'nonce-{nonce}'; connect-src 'self'");
-        let (challenge, proof) = (&check.challenge, &check.proof);
-        let ended = "What you have just entered was not sent. Unless another window says that you are connected, go \
+        let challenge = &check.challenge;
+        let proof = &check.proof;
+        let advice = "What you have just entered was not sent. Unless another window says that you are connected, go \
                      back to the program that opened this form and connect again.";
-        let ended = notice(CROSS, "This form has expired or was already sent", ended);
+        let ended = notice(CROSS, "This form has expired or was already sent", advice);
         let unsent = summary(
             "<p>The program that opened this form did not respond. What you have entered is still here. Press Connect \
              to try again.</p>\n",
@@ -44,7 +45,7 @@ pub(super) fn page(status: u16, title: &str, main: &str, check: Option<&Check>) 
         );
     }
     let html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>{heading}</title>\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"robots\" content=\"noindex\">\n<style nonce=\"{nonce}\">{STYLE}</style>\n</head>\n\
          <body>\n{main}\n{end}</body>\n</html>\n"

@@ -69,8 +69,8 @@ impl Site {
     }
 
     fn returned(&self, query: &str) -> Response {
-        let id = field(query, "connection_id").filter(|id| !id.is_empty());
-        let Some(id) = id.filter(|id| self.returns.use_return_url(id)) else {
+        let stated_id = field(query, "connection_id").filter(|id| !id.is_empty());
+        let Some(id) = stated_id.filter(|id| self.returns.use_return_url(id)) else {
             return page::not_found();
         };
         let provider = field(query, "provider").filter(|provider| !provider.is_empty());

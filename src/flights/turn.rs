@@ -24,10 +24,10 @@ pub(super) fn acquire(
     waits_for: impl Fn(Option<String>),
 ) -> Result<Option<Box<dyn Send>>> {
     let Some(lock) = lock else { return Ok(None) };
-    let key = key.lock_name(&gateway.address);
-    let name = format!("the lock {}{key}", lock.prefix);
+    let lock_name = key.lock_name(&gateway.address);
+    let name = format!("the lock {}{lock_name}", lock.prefix);
     waits_for(Some(name.clone()));
-    let held = lock.wait(&key, gateway.longest_turn(), is_ending);
+    let held = lock.wait(&lock_name, gateway.longest_turn(), is_ending);
     waits_for(None);
     match held {
         Ok(None) => Err(timed_out(&name)),

@@ -117,7 +117,8 @@ impl<'a> Wire<'a> {
             // A POST without a length has no body, but `ureq_proto` would wait for chunks.
             reply.read(b"0\r\n\r\n", &mut [])?;
         }
-        let (mut body, mut part) = (Vec::new(), vec![0; BUFFER]);
+        let mut body = Vec::new();
+        let mut part = vec![0; BUFFER];
         while !reply.is_ended() {
             let (used, got) = reply.read(&self.input, &mut part)?;
             self.input.drain(..used);

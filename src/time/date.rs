@@ -68,11 +68,12 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
     let (time, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
     let zone = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
     let (fraction, zone) = rest.split_at_checked(zone)?;
-    let mut date = date.split('-');
-    let (year, month) = (number(date.next()?, 4..=4)?, number(date.next()?, 2..=2)?);
-    let day = start_of_day(year, month, number(date.next()?, 2..=2)?)?;
-    let seconds = day + clock(time)? - offset(zone)?;
-    let seconds = u64::try_from(seconds).ok()?;
+    let mut date_parts = date.split('-');
+    let year = number(date_parts.next()?, 4..=4)?;
+    let month = number(date_parts.next()?, 2..=2)?;
+    let day = number(date_parts.next()?, 2..=2)?;
+    let moment = start_of_day(year, month, day)? + clock(time)? - offset(zone)?;
+    let seconds = u64::try_from(moment).ok()?;
     let since = Duration::new(seconds.min(LAST_SECOND), nanos(fraction)?);
     (!since.is_zero()).then(|| UNIX_EPOCH.checked_add(since))?
 }
@@ -90,14 +91,15 @@ pub(crate) fn retry_after_header(headers: &HeaderMap) -> Option<Duration> {
 
 /// Reads the date format that servers must send (RFC 9110 section 5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
-    let text = text.trim().to_ascii_lowercase();
-    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let lower = text.trim().to_ascii_lowercase();
+    let words: Vec<&str> = lower.split_ascii_whitespace().collect();
     let [_, day, month, year, time, "gmt"] = words.as_slice() else {
         return None;
     };
-    let (month, _) = (1..).zip(MONTHS).find(|(_, name)| name == month)?;
-    let day = start_of_day(number(year, 4..=4)?, month, number(day, 1..=2)?)?;
-    UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(day + clock(time)?).ok()?))
+    let (month_number, _) = (1..).zip(MONTHS).find(|(_, name)| name == month)?;
+    let start = start_of_day(number(year, 4..=4)?, month_number, number(day, 1..=2)?)?;
+    let seconds = u64::try_from(start + clock(time)?).ok()?;
+    UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
 /// Reads `Retry-After` (RFC 9110 section 10.2.3), which is a number of seconds or a date. Returns the time left
@@ -118,7 +120,9 @@ fn number(text: &str, digits: RangeInclusive<usize>) -> Option<i64> {
 /// Reads `hh:mm:ss` as seconds. A leap second (`:60`) counts as the second after it.
 fn clock(text: &str) -> Option<i64> {
     let mut parts = text.split(':').map(|part| number(part, 2..=2));
-    let (hours, minutes, seconds) = (parts.next()??, parts.next()??, parts.next()??);
+    let hours = parts.next()??;
+    let minutes = parts.next()??;
+    let seconds = parts.next()??;
     let fits = hours < 24 && minutes < 60 && seconds <= 60 && parts.next().is_none();
     fits.then_some(hours * 3600 + minutes * 60 + seconds)
 }
@@ -160,12 +164,14 @@ fn start_of_day(year: i64, month: i64, day: i64) -> Option<i64> {
 
 /// Returns the year, month and day of the date this many days after 1970-01-01. Correct only from 0000-03-01 on.
 pub(crate) fn date(days: i64) -> (i64, i64, i64) {
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let in_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (in_era * 365 + in_era / 4 - in_era / 100);
-    let from_march = (day * 5 + 2) / 153;
-    let day = day - (from_march * 153 + 2) / 5 + 1;
+    let since_year_0 = days + 719_468;
+    let era = since_year_0 / 146_097;
+    let day_of_era = since_year_0 % 146_097;
+    let in_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (in_era * 365 + in_era / 4 - in_era / 100);
+    let from_march = (day_of_year * 5 + 2) / 153;
+    let day = day_of_year - (from_march * 153 + 2) / 5 + 1;
     let month = (from_march + 2) % 12 + 1;
     (era * 400 + in_era + i64::from(month <= 2), month, day)
 }

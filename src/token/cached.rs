@@ -248,8 +248,8 @@ impl CachedToken {
             target = with_query_param(&target, name, &self.access_token);
         }
         let problem = "with the credential, the redirect's URL is too long; set Redirects::Manual";
-        let target = target.parse();
-        target.map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
+        let parsed = target.parse();
+        parsed.map_err(|_| NexusError::new(ErrorKind::InvalidResponse, problem))
     }
 
     /// Returns whether the credential fills placeholders in the URL.
@@ -309,7 +309,9 @@ impl CachedToken {
     ) -> Result<()> {
         #[cfg(feature = "signing")]
         if let Place::Signature(signature) = &self.place {
-            let (name, secret, now) = (&self.header_name, &self.access_token, SystemTime::now());
+            let name = &self.header_name;
+            let secret = &self.access_token;
+            let now = SystemTime::now();
             return signature.sign(name, secret, (method, url, body), headers, now);
         }
         #[cfg(not(feature = "signing"))]
@@ -332,14 +334,15 @@ debug_only!(CachedToken: expires_at, header_name, api_base_url);
 /// Replaces the `{field}` placeholders in a URL. They can only be in its path and query, because a URL with
 /// braces in its host is rejected earlier.
 fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
-    let (mut filled, mut rest) = (String::new(), url);
+    let mut filled = String::new();
+    let mut rest = url;
     while let Some((before, tail)) = rest.split_once('{') {
         let Some((name, after)) = tail.split_once('}') else {
             break;
         };
-        let value = fields.iter().find(|(field, _)| field == name);
+        let field = fields.iter().find(|(field, _)| field == name);
         // The error leaves out the name, because text between braces may be a secret in the caller's URL.
-        let (_, value) = value.ok_or_else(|| {
+        let (_, value) = field.ok_or_else(|| {
             let problem = "url: a placeholder names a field that the credential does not have; write \
                            literal braces as %7B and %7D";
             NexusError::new(ErrorKind::InvalidCredentials, problem)

@@ -12,7 +12,8 @@ impl TokenResponse {
         let secret = self.needed(&self.config_or("secret_field", "api_secret"))?;
         let algo = self.config_or("algo", "sha256");
         let encoding = self.config_or("encoding", "hex");
-        let (sha1, base64) = (algo == "sha1", encoding == "base64");
+        let sha1 = algo == "sha1";
+        let base64 = encoding == "base64";
         if !sha1 && algo != "sha256" || !base64 && encoding != "hex" {
             let problem = format!(
                 "the provider's strategy `hmac_payload` has an unsupported algo or encoding (`{algo}`, `{encoding}`); \

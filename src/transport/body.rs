@@ -27,24 +27,24 @@ pub(super) fn read(
 ) -> Result<Response, ureq::Error> {
     let (head, body) = response.into_parts();
     let is_refusal = status_counts && !head.status.is_success();
-    let max = if is_refusal { MAX_REFUSAL } else { max };
+    let limit = if is_refusal { MAX_REFUSAL } else { max };
     if !is_refusal && !is_framed(&head) {
         let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";
         return Err(io::Error::other(what).into());
     }
     let announced = body.content_length().unwrap_or_default();
-    if !is_refusal && announced > max {
-        return Err(ureq::Error::BodyExceedsLimit(max));
+    if !is_refusal && announced > limit {
+        return Err(ureq::Error::BodyExceedsLimit(limit));
     }
     // A server may announce more than it sends, so at most 64 KiB are reserved before the body arrives.
     let reserved = usize::try_from(announced.min(64 * 1024)).unwrap_or_default();
     let mut bytes = Vec::new();
-    let body = Timed {
+    let timed = Timed {
         body: body.into_reader(),
         deadline,
         is_empty: true,
     };
-    let mut bounded = body.take(max.saturating_add(1));
+    let mut bounded = timed.take(limit.saturating_add(1));
     let read = if let Some(writer) = writer.filter(|_| !is_refusal) {
         io::copy(&mut bounded, writer).map(drop)
     } else {
@@ -56,7 +56,7 @@ pub(super) fn read(
         #[cfg(feature = "gzip")]
         Err(error) if bounded.get_ref().is_empty && is_empty_gzip(&error) => {}
         Err(error) => return Err(error),
-        Ok(()) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(max)),
+        Ok(()) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(limit)),
         Ok(()) => {}
     }
     Ok(Response::from_parts(head, bytes))

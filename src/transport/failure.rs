@@ -38,9 +38,9 @@ pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> N
     if matches!(error, Error::ConnectProxyFailed(why) if !target.is_https && is_forbidden(why)) {
         what += NO_CONNECT;
     }
-    let described = NexusError::new(kind, format!("{}: {what}", target.place));
     let is_unsent = precedes_request(error);
-    let described = described.with(|inner| {
+    let message = format!("{}: {what}", target.place);
+    let described = NexusError::new(kind, message).with(|inner| {
         inner.origin = if is_unsendable(error) {
             Origin::Local
         } else {
@@ -259,8 +259,10 @@ fn explain_tls(text: String) -> (bool, String) {
         let known = TLS_ADVICE.iter().find(|(parts, _)| parts.iter().any(has));
         known.map(|(_, advice)| (*advice).to_owned())
     };
-    let advice = advice.map(|advice| ["; ", &advice].concat());
-    (false, text + &advice.unwrap_or_default())
+    match advice {
+        Some(advice) => (false, [&text, "; ", &advice].concat()),
+        None => (false, text),
+    }
 }
 
 /// Returns how to trust a server's authority. On Unix, variables can replace the system's authorities.
@@ -270,22 +272,23 @@ fn trust_advice() -> String {
         return advice.to_owned();
     }
     let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
-    let (file, folder) = (value("SSL_CERT_FILE"), value("SSL_CERT_DIR"));
+    let file = value("SSL_CERT_FILE");
+    let folder = value("SSL_CERT_DIR");
     if !cfg!(all(unix, not(target_vendor = "apple"))) || file.is_none() && folder.is_none() {
         return "add its authority to the system's certificates, or set `agent`".to_owned();
     }
     let problem = file
         .as_deref()
         .and_then(problem_of_file)
-        .map(|it| it + "; ");
-    let file = file.map(|file| format!("SSL_CERT_FILE ({file})"));
-    let folder = folder.map(|folder| format!("SSL_CERT_DIR ({folder})"));
-    let places = [file, folder]
+        .map(|it| it + "; ")
+        .unwrap_or_default();
+    let named_file = file.map(|file| format!("SSL_CERT_FILE ({file})"));
+    let named_folder = folder.map(|folder| format!("SSL_CERT_DIR ({folder})"));
+    let places = [named_file, named_folder]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>()
         .join(" or ");
-    let problem = problem.unwrap_or_default();
     format!("{problem}add the server's authority to {places} in PEM form, or set `agent`")
 }
 

@@ -43,8 +43,8 @@ impl Proxies {
     /// variable counts as missing.
     pub(super) fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let value = |name: &&str| {
-            let value = variable(name)?.trim().to_owned();
-            (!value.is_empty()).then_some(value)
+            let text = variable(name)?.trim().to_owned();
+            (!text.is_empty()).then_some(text)
         };
         let no_proxy = ["no_proxy", "NO_PROXY"].iter().find_map(value);
         let named = |name: &&'static str| {
@@ -54,22 +54,27 @@ impl Proxies {
         };
         // A web server passes the header `Proxy` of a request to a CGI program as HTTP_PROXY.
         let is_cgi = variable("REQUEST_METHOD").is_some();
-        let of_http = if is_cgi { "http_proxy" } else { "HTTP_PROXY" };
+        let http_variable = if is_cgi { "http_proxy" } else { "HTTP_PROXY" };
         let all = ["all_proxy", "ALL_PROXY"].iter().find_map(named);
-        let http = ["http_proxy", of_http].iter().find_map(named);
+        let http = ["http_proxy", http_variable].iter().find_map(named);
         let https = ["https_proxy", "HTTPS_PROXY"].iter().find_map(named);
-        let (mut http, mut https) = (http.or_else(|| all.clone()), https.or(all));
-        if cfg!(all(windows, feature = "win-system-proxy")) && http.is_none() && https.is_none() {
+        let mut of_http = http.or_else(|| all.clone());
+        let mut of_https = https.or(all);
+        if cfg!(all(windows, feature = "win-system-proxy"))
+            && of_http.is_none()
+            && of_https.is_none()
+        {
             let variable = "system's proxy";
             let system = Proxy::try_from_env().map(|proxy| Named {
                 proxy: Some(proxy),
                 variable,
             });
-            (http, https) = (system.clone(), system);
+            of_http = system.clone();
+            of_https = system;
         }
         Self {
-            http,
-            https,
+            http: of_http,
+            https: of_https,
             no_proxy: no_proxy.unwrap_or_default().to_ascii_lowercase(),
         }
     }
@@ -91,17 +96,17 @@ impl Proxies {
     /// Returns whether `NO_PROXY` lists this host or a domain above it. An entry `*.example.com` stands for the hosts below
     /// the domain, and `*` for every host.
     fn is_direct(&self, host: &str) -> bool {
-        let host = host.trim_matches(AROUND);
+        let name = host.trim_matches(AROUND);
         let mut entries = self.no_proxy.split([',', ' ', '\t', '\r', '\n']);
         entries.any(|entry| {
-            let entry = entry.trim_matches(AROUND);
-            let below = entry.strip_prefix("*.");
-            let before = host.strip_suffix(below.unwrap_or(entry));
+            let listed = entry.trim_matches(AROUND);
+            let below = listed.strip_prefix("*.");
+            let before = name.strip_suffix(below.unwrap_or(listed));
             let is_listed = |before: &str| match before {
                 "" => below.is_none(),
                 before => before.ends_with('.'),
             };
-            entry == "*" || before.is_some_and(is_listed)
+            listed == "*" || before.is_some_and(is_listed)
         })
     }
 }

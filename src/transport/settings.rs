@@ -76,11 +76,11 @@ pub(super) fn of_every_request<B: ureq::AsSendBody>(
     refuses_gzip: bool,
 ) -> RequestConfig<B> {
     // If ureq followed redirects, it would forward a credential in a custom header to other origins.
-    let config = config.max_redirects(0).allow_non_standard_methods(true);
+    let strict = config.max_redirects(0).allow_non_standard_methods(true);
     if refuses_gzip {
-        return config.accept_encoding("");
+        return strict.accept_encoding("");
     }
-    config
+    strict
 }
 
 /// Applies the settings and time limits of one request. The limits of the caller's `own` agent stay, also those for the
@@ -91,12 +91,12 @@ pub(super) fn of_request(
     left: Duration,
     own: Option<&Config>,
 ) -> RequestConfig<()> {
-    let config = of_every_request(config, refuses_gzip).http_status_as_error(false);
-    let config = limited!(config, left, own);
+    let shared = of_every_request(config, refuses_gzip).http_status_as_error(false);
+    let limited = limited!(shared, left, own);
     if own.is_some() {
-        return config;
+        return limited;
     }
-    config
+    limited
         .timeout_global(None)
         .timeout_per_call(None)
         .timeout_resolve(None)

@@ -184,8 +184,10 @@ impl AgentSessionInput {
                 "is less than a second; set a longer ttl",
             ));
         }
-        let user_token = self.user_token.as_deref();
-        user_token.map_or(Ok(()), |token| error::not_blank("user_token", token))
+        match self.user_token.as_deref() {
+            Some(token) => error::not_blank("user_token", token),
+            None => Ok(()),
+        }
     }
 
     pub(crate) fn body(&self) -> Value {

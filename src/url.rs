@@ -22,8 +22,8 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
         return Err("is empty; give an absolute URL such as https://host.example".into());
     }
     check_bytes(text)?;
-    let (text, _fragment) = text.split_once('#').unwrap_or((text, ""));
-    let (scheme, rest) = split_scheme(text)
+    let (whole, _fragment) = text.split_once('#').unwrap_or((text, ""));
+    let (scheme, rest) = split_scheme(whole)
         .ok_or("has no scheme; give an absolute URL such as https://host.example/path")?;
     let is_http = ["https", "http"]
         .iter()
@@ -37,7 +37,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
         .unwrap_or(after_slashes.len());
     let (authority, target) = after_slashes.split_at_checked(end).unwrap_or_default();
     // Usually, nothing is added but a slash.
-    let mut normal = String::with_capacity(text.len().saturating_add(1));
+    let mut normal = String::with_capacity(whole.len().saturating_add(1));
     normal.push_str(scheme);
     normal.push_str("://");
     push_authority(&mut normal, authority)?;

@@ -62,12 +62,12 @@ impl Slots {
     /// Removes the slots of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
     pub(super) fn remove_matching(&mut self, workspace_id: Option<&str>, provider: Option<&str>) {
         self.removed = Some(Instant::now());
-        let provider = provider.map(str::to_lowercase);
+        let lower_provider = provider.map(str::to_lowercase);
         for (name, workspaces) in &mut self.providers {
-            if provider
+            let is_listed = lower_provider
                 .as_ref()
-                .is_none_or(|provider| *provider == name.to_lowercase())
-            {
+                .is_none_or(|lower| *lower == name.to_lowercase());
+            if is_listed {
                 workspaces.retain(|id, _| workspace_id.is_some_and(|other| other != &**id));
             }
         }

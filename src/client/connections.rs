@@ -373,8 +373,8 @@ impl NexusClient {
         request: Request,
         deadline: Deadline,
     ) -> Result<Object> {
-        let (key, request) = self.0.connections.by_id(connection_id, request);
-        let response = self.0.flights.call(&key, request, deadline)?;
+        let (key, named_request) = self.0.connections.by_id(connection_id, request);
+        let response = self.0.flights.call(&key, named_request, deadline)?;
         Ok(response.body().clone())
     }
 }

@@ -71,17 +71,15 @@ impl NexusClient {
             .workspace_id
             .as_ref()
             .zip(input.provider_name.as_ref());
-        let (key, request) = if let Some((workspace_id, provider)) = tenant {
+        let (key, named_request) = if let Some((workspace_id, provider)) = tenant {
             (Key::tenant(&Tenant::new(workspace_id, provider)), request)
         } else {
             let id = input.connection_id.as_deref().unwrap_or_default();
             self.0.connections.by_id(id, request)
         };
-        let response = self.0.flights.call(&key, request, deadline);
-        let session = response
-            .map_err(of_session)
-            .and_then(|response| AgentSession::from_json(response.body().clone().into()));
-        session.map_err(|error| error.about(&subject))
+        let response = self.0.flights.call(&key, named_request, deadline);
+        let body = response.map_err(of_session)?.body().clone();
+        AgentSession::from_json(body.into()).map_err(|error| error.about(&subject))
     }
 
     /// Returns the current state of a session, without its token.

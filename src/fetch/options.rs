@@ -404,12 +404,13 @@ impl FetchOptions {
 
     /// Removes the URL's fragment, which is never sent, and appends the query.
     pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
-        let (url, _fragment) = url.split_once('#').unwrap_or((url, ""));
-        let append = |url: Cow<'a, str>, (name, value): &(String, String)| {
+        let (bare, _fragment) = url.split_once('#').unwrap_or((url, ""));
+        let mut target = Cow::from(bare);
+        for (name, value) in &self.query {
             let pair = [&url::encode(name), "=", &url::encode(value)].concat();
-            url::with_parameter(&url, &pair).into()
-        };
-        self.query.iter().fold(url.into(), append)
+            target = url::with_parameter(&target, &pair).into();
+        }
+        target
     }
 
     /// Keeps the first problem, which becomes the error of the fetch.
@@ -431,8 +432,9 @@ impl FetchOptions {
         for (name, value) in &self.headers {
             header::check(name, value, || format!("header {name}"))?;
         }
-        self.timeout
-            .map_or(Ok(()), |it| error::not_zero("timeout", it))?;
+        if let Some(timeout) = self.timeout {
+            error::not_zero("timeout", timeout)?;
+        }
         self.headers.remove(CONTENT_LENGTH);
         if self.is_json && !self.headers.contains_key(CONTENT_TYPE) {
             let json = HeaderValue::from_static("application/json");

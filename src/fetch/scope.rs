@@ -90,14 +90,14 @@ fn has_parent_segment(path: &str) -> bool {
 /// Returns the ASCII for which a lenient server takes a character, according to Unicode's compatibility forms (NFKC) and
 /// the code pages of Windows.
 fn likeness(c: char) -> impl Iterator<Item = char> {
-    let (c, count) = match c {
+    let (ascii, count) = match c {
         '\u{2024}' | '\u{3002}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => ('.', 1),
         '\u{2025}' | '\u{FE30}' => ('.', 2),
         '\u{A5}' | '\u{2044}' | '\u{20A9}' | '\u{2215}' | '\u{2216}' | '\u{FE68}' | '\u{FF0F}'
         | '\u{FF3C}' => ('/', 1),
-        c => (c, 1),
+        other => (other, 1),
     };
-    iter::repeat_n(c, count)
+    iter::repeat_n(ascii, count)
 }
 
 /// A rule of `allow_hosts`: `host` or `*.host`, with or without `:port`.

@@ -66,23 +66,23 @@ impl<'a> Wire<'a> {
     pub(super) fn read_request(&mut self) -> Result<(Reply<ProvideResponse>, Request), Failure> {
         self.deadline = Deadline::after(self.limits.request_time);
         let (reply, head) = self.read_head()?;
-        let reply = match reply.proceed().ok_or(Failure::Closed)? {
+        let with_body = match reply.proceed().ok_or(Failure::Closed)? {
             RecvRequestResult::ProvideResponse(reply) => {
                 return Ok((reply, head.map(|()| Vec::new())));
             }
             RecvRequestResult::RecvBody(reply) => reply,
             RecvRequestResult::Send100(reply) => {
                 let mut go_on = [0; 64];
-                let (used, reply) = reply.accept(&mut go_on)?;
-                self.check_announced(&reply)?;
+                let (used, accepted) = reply.accept(&mut go_on)?;
+                self.check_announced(&accepted)?;
                 self.socket
                     .write_all(go_on.get(..used).unwrap_or_default())?;
-                reply
+                accepted
             }
         };
         let is_chunked = head.headers().contains_key(TRANSFER_ENCODING);
-        let (reply, body) = self.read_body(reply, is_chunked)?;
-        Ok((reply, head.map(|()| body)))
+        let (ended, body) = self.read_body(with_body, is_chunked)?;
+        Ok((ended, head.map(|()| body)))
     }
 
     fn read_head(&mut self) -> Result<(Reply<RecvRequest>, http::Request<()>), Failure> {
@@ -232,21 +232,21 @@ fn encode(
     body: &[u8],
 ) -> Result<Encoded<'_>, Error> {
     let mut bytes = vec![0; MAX_RESPONSE_HEAD];
-    let mut reply = reply.provide(head)?;
+    let mut sent_head = reply.provide(head)?;
     let mut length = 0_usize;
-    while !reply.is_finished() {
+    while !sent_head.is_finished() {
         let room = bytes.get_mut(length..).unwrap_or_default();
-        length = length.saturating_add(reply.write(room)?);
+        length = length.saturating_add(sent_head.write(room)?);
     }
     bytes.truncate(length);
-    match reply.proceed() {
-        SendResponseResult::Cleanup(reply) => Ok((reply, bytes, &[])),
-        SendResponseResult::SendBody(mut reply) => {
-            reply.consume_direct_write(body.len())?;
-            if !reply.is_finished() {
+    match sent_head.proceed() {
+        SendResponseResult::Cleanup(ended) => Ok((ended, bytes, &[])),
+        SendResponseResult::SendBody(mut sent_body) => {
+            sent_body.consume_direct_write(body.len())?;
+            if !sent_body.is_finished() {
                 return Err(Error::OutputOverflow);
             }
-            Ok((reply.proceed(), bytes, body))
+            Ok((sent_body.proceed(), bytes, body))
         }
     }
 }

@@ -23,14 +23,15 @@ pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
 
 /// Adds parameters to the query of a URL.
 pub(super) fn with_parameters(target: &str, added: &[(&str, &str)]) -> String {
-    let (target, fragment) = target.split_at(target.find('#').unwrap_or(target.len()));
-    let separator = if target.contains('?') { '&' } else { '?' };
+    let end = target.find('#').unwrap_or(target.len());
+    let (bare, fragment) = target.split_at(end);
+    let separator = if bare.contains('?') { '&' } else { '?' };
     let pairs: Vec<_> = added
         .iter()
         .map(|(name, value)| format!("{name}={}", url::encode(value)))
         .collect();
     let query = pairs.join("&");
-    format!("{target}{separator}{query}{fragment}")
+    format!("{bare}{separator}{query}{fragment}")
 }
 
 /// Returns whether a string consists of 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12.

@@ -35,9 +35,9 @@ pub(super) struct UpstreamPath {
 
 impl UpstreamPath {
     pub(super) fn new(path: &str) -> Self {
-        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let (bare, query) = path.split_once('?').unwrap_or((path, ""));
         Self {
-            path: format!("/{}", path.trim_start_matches('/')),
+            path: format!("/{}", bare.trim_start_matches('/')),
             query: parameters(Some(query)).collect(),
         }
     }

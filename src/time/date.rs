@@ -64,10 +64,13 @@ fn from_epoch(number: f64) -> Option<SystemTime> {
 /// fraction, a missing zone (read as UTC), and an offset such as `+02` or `+0200`. A moment that is not after the
 /// start of 1970 counts as unset.
 fn rfc3339(text: &str) -> Option<SystemTime> {
-    let (date, rest) = text.split_at_checked(10)?;
-    let (time, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
-    let zone = rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len());
-    let (fraction, zone) = rest.split_at_checked(zone)?;
+    let (date, after_date) = text.split_at_checked(10)?;
+    let from_time = after_date.strip_prefix(['T', 't', ' '])?;
+    let (time, after_time) = from_time.split_at_checked(8)?;
+    let end = after_time
+        .find(['Z', 'z', '+', '-'])
+        .unwrap_or(after_time.len());
+    let (fraction, zone) = after_time.split_at_checked(end)?;
     let mut date_parts = date.split('-');
     let year = number(date_parts.next()?, 4..=4)?;
     let month = number(date_parts.next()?, 2..=2)?;
@@ -75,7 +78,10 @@ fn rfc3339(text: &str) -> Option<SystemTime> {
     let moment = start_of_day(year, month, day)? + clock(time)? - offset(zone)?;
     let seconds = u64::try_from(moment).ok()?;
     let since = Duration::new(seconds.min(LAST_SECOND), nanos(fraction)?);
-    (!since.is_zero()).then(|| UNIX_EPOCH.checked_add(since))?
+    if since.is_zero() {
+        return None;
+    }
+    UNIX_EPOCH.checked_add(since)
 }
 
 /// Reads the response's `Date`.
@@ -114,7 +120,10 @@ pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
 /// Reads a number that consists of this many digits and nothing else.
 fn number(text: &str, digits: RangeInclusive<usize>) -> Option<i64> {
     let plain = digits.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.parse().ok())?
+    if !plain {
+        return None;
+    }
+    text.parse().ok()
 }
 
 /// Reads `hh:mm:ss` as seconds. A leap second (`:60`) counts as the second after it.
@@ -134,7 +143,10 @@ fn nanos(text: &str) -> Option<u32> {
     }
     let digits = text.strip_prefix(['.', ','])?;
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| format!("{digits:0<9}").get(..9)?.parse().ok())?
+    if !plain {
+        return None;
+    }
+    format!("{digits:0<9}").get(..9)?.parse().ok()
 }
 
 /// Reads a time zone as seconds east of UTC.

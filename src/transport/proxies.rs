@@ -69,7 +69,7 @@ impl Proxies {
                 proxy: Some(proxy),
                 variable,
             });
-            of_http = system.clone();
+            of_http.clone_from(&system);
             of_https = system;
         }
         Self {

@@ -24,7 +24,8 @@ pub(super) type RequestConfig<B> = ConfigBuilder<HttpCrateScope<B>>;
 /// repeats the system call that sets a socket's time limit.
 macro_rules! limited {
     ($config:expr, $left:expr, $own:expr) => {{
-        let (left, own): (Duration, Option<&Config>) = ($left, $own);
+        let left: Duration = $left;
+        let own: Option<&Config> = $own;
         let phases = own.map(Config::timeouts).unwrap_or_default();
         let phase = left.saturating_add(left.div_f64(32.0));
         let least = |limit: Duration, own: Option<Duration>| own.unwrap_or(limit).min(limit);
@@ -92,11 +93,11 @@ pub(super) fn of_request(
     own: Option<&Config>,
 ) -> RequestConfig<()> {
     let shared = of_every_request(config, refuses_gzip).http_status_as_error(false);
-    let limited = limited!(shared, left, own);
+    let in_time = limited!(shared, left, own);
     if own.is_some() {
-        return limited;
+        return in_time;
     }
-    limited
+    in_time
         .timeout_global(None)
         .timeout_per_call(None)
         .timeout_resolve(None)

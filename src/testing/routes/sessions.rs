@@ -142,10 +142,11 @@ fn check_agent(agent: Option<&Agent>, scopes: &[String]) -> Result<(), Response>
     let mut missing = scopes
         .iter()
         .filter(|scope| !agent.allowed_scopes.contains(scope));
-    missing.next().map_or(Ok(()), |scope| {
-        let problem = format!("scope {scope:?} is not allowed for agent {}", agent.id);
-        Err(Response::error(403, "scope_not_allowed", &problem))
-    })
+    let Some(scope) = missing.next() else {
+        return Ok(());
+    };
+    let problem = format!("scope {scope:?} is not allowed for agent {}", agent.id);
+    Err(Response::error(403, "scope_not_allowed", &problem))
 }
 
 /// A connection that was requested without scopes allows any scope.

@@ -52,13 +52,14 @@ fn check_scopes(
     let mut required = service.settings.scopes.iter();
     let lacking =
         required.find(|(path, scope)| path.matches(request) && !connection.grant.allows(scope));
-    lacking.map_or(Ok(()), |(_, scope)| {
-        let problem = format!("the token lacks the scope {scope}");
-        let challenge =
-            format!("Bearer realm=\"sample\", error=\"insufficient_scope\", scope=\"{scope}\"");
-        let response = Response::json(403, &json!({"message": problem}));
-        Err(response.header(WWW_AUTHENTICATE, &challenge))
-    })
+    let Some((_, scope)) = lacking else {
+        return Ok(());
+    };
+    let problem = format!("the token lacks the scope {scope}");
+    let challenge =
+        format!("Bearer realm=\"sample\", error=\"insufficient_scope\", scope=\"{scope}\"");
+    let response = Response::json(403, &json!({"message": problem}));
+    Err(response.header(WWW_AUTHENTICATE, &challenge))
 }
 
 fn authorization(request: &ReceivedRequest) -> Option<(&str, &str)> {

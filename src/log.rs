@@ -1,6 +1,7 @@
 //! Writes diagnostics, one line each, to stderr or, with the feature `log`, to the `log` facade. A line is
 //! formatted only if its level is enabled. Also decides what `Debug` and messages may show.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -185,6 +186,15 @@ pub(crate) fn is_unsafe_to_show(c: char) -> bool {
     let is_format = matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}'
         | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}');
     is_format || c.is_control()
+}
+
+/// Returns at most this many characters of a text, with `...` after a text that is longer.
+pub(crate) fn shortened(text: &str, max: usize) -> Cow<'_, str> {
+    let end = text.char_indices().nth(max);
+    match end.and_then(|(end, _)| text.get(..end)) {
+        Some(start) => [start, "..."].concat().into(),
+        None => text.into(),
+    }
 }
 
 /// Implements `Debug` with these fields only, because the others may be secret.

@@ -22,7 +22,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
         return Err("is empty; give an absolute URL such as https://host.example".into());
     }
     check_bytes(text)?;
-    let (whole, _fragment) = text.split_once('#').unwrap_or((text, ""));
+    let whole = without_fragment(text);
     let (scheme, rest) = split_scheme(whole)
         .ok_or("has no scheme; give an absolute URL such as https://host.example/path")?;
     let is_http = ["https", "http"]
@@ -128,7 +128,7 @@ pub(crate) fn after_redirect(first: &Uri) -> String {
 /// a scheme or host. Percent-encodes spaces, because some servers send them unencoded.
 pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     let encoded = reference.trim().replace(' ', "%20");
-    let (target, _fragment) = encoded.split_once('#').unwrap_or((&encoded, ""));
+    let target = without_fragment(&encoded);
     let first = target.split(['/', '?']).next().unwrap_or_default();
     if first.contains(':') {
         split_scheme(target).ok_or(NOT_HTTP)?;
@@ -271,22 +271,30 @@ fn encode_value(value: &str, plain: fn(u8) -> bool) -> String {
     encode_unless(value.as_bytes(), plain)
 }
 
-/// Appends a query with the parameters that have a value.
-pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
-    let pairs = parameters
-        .iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
-    pairs.fold(path.to_owned(), |url, pair| with_parameter(&url, &pair))
+/// Returns the part of a URL that is sent.
+pub(crate) fn without_fragment(url: &str) -> &str {
+    url.split_once('#').map_or(url, |(sent, _)| sent)
 }
 
-/// Appends a `name=value` pair to the query of a URL without a fragment.
-pub(crate) fn with_parameter(url: &str, pair: &str) -> String {
+/// Appends a query with the parameters that have a value.
+pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
+    let mut url = path.to_owned();
+    for (name, value) in parameters {
+        if let Some(value) = value {
+            url = with_parameter(&url, name, value);
+        }
+    }
+    url
+}
+
+/// Percent-encodes a parameter, and appends it to the query of a URL without a fragment.
+pub(crate) fn with_parameter(url: &str, name: &str, value: &str) -> String {
     let mark = match url.split_once('?') {
         None => "?",
         Some((_, query)) if query.is_empty() || query.ends_with('&') => "",
         Some(_) => "&",
     };
-    [url, mark, pair].concat()
+    [url, mark, &encode(name), "=", &encode(value)].concat()
 }
 
 /// Removes the parameters with this name, percent-encoded or not, from the query of a URL.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::log::shortened;
+
 /// The longest part of a name that a message shows, in characters.
 const MAX_NAME: usize = 100;
 
@@ -65,10 +67,5 @@ impl fmt::Display for Subject {
 
 /// Returns the text in quotes, without control or invisible characters, and cut after 100 characters.
 fn quoted(text: &str) -> String {
-    let end = text.char_indices().nth(MAX_NAME);
-    let cut = end.and_then(|(end, _)| text.get(..end));
-    cut.map_or_else(
-        || format!("{text:?}"),
-        |cut| format!("{:?}", [cut, "..."].concat()),
-    )
+    format!("{:?}", shortened(text, MAX_NAME))
 }

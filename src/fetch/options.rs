@@ -386,8 +386,9 @@ impl FetchOptions {
             let added = header::append(&mut self.headers, name.clone(), value.clone());
             self = self.noting(added);
         }
-        let (target, _fragment) = url.split_once('#').unwrap_or((url, ""));
-        let (_, query) = target.split_once('?').unwrap_or_default();
+        let (_, query) = url::without_fragment(url)
+            .split_once('?')
+            .unwrap_or_default();
         let in_url: Vec<_> = query.split('&').map(url::parameter_name).collect();
         let own: Vec<_> = self.query.iter().map(|(name, _)| name.clone()).collect();
         let is_set =
@@ -404,11 +405,9 @@ impl FetchOptions {
 
     /// Removes the URL's fragment, which is never sent, and appends the query.
     pub(super) fn with_query<'a>(&self, url: &'a str) -> Cow<'a, str> {
-        let (bare, _fragment) = url.split_once('#').unwrap_or((url, ""));
-        let mut target = Cow::from(bare);
+        let mut target = Cow::from(url::without_fragment(url));
         for (name, value) in &self.query {
-            let pair = [&url::encode(name), "=", &url::encode(value)].concat();
-            target = url::with_parameter(&target, &pair).into();
+            target = url::with_parameter(&target, name, value).into();
         }
         target
     }

@@ -6,7 +6,7 @@ use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderMap, StatusCode};
 
 use crate::error::{ErrorKind, NexusError, Origin, Result};
-use crate::log::is_unsafe_to_show;
+use crate::log::{is_unsafe_to_show, shortened};
 use crate::time::date;
 
 /// The longest part of a body that an error shows, in characters.
@@ -107,10 +107,5 @@ fn excerpt(text: &[u8]) -> String {
     let start = String::from_utf8_lossy(text.get(..MAX_SEARCHED).unwrap_or(text));
     let parts = start.split(|c: char| c.is_whitespace() || is_unsafe_to_show(c));
     let words: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
-    let mut line = words.join(" ");
-    if let Some((end, _)) = line.char_indices().nth(MAX_EXCERPT) {
-        line.truncate(end);
-        line.push_str("...");
-    }
-    line
+    shortened(&words.join(" "), MAX_EXCERPT).into_owned()
 }

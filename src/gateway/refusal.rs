@@ -7,6 +7,7 @@ use crate::error::meaning::{self, Asked};
 use crate::error::{ErrorKind, NexusError};
 use crate::hiding::Secrets;
 use crate::json::{self, Object};
+use crate::log::shortened;
 use crate::time::date;
 use crate::transport::Response;
 
@@ -42,10 +43,8 @@ pub(crate) fn of(
     // A redirect's text may repeat the address, with its query.
     let told_message = relayed_message.or(own_message).filter(|_| status >= 400);
     let whole_message = told_message.unwrap_or_else(|| body_of(status, response.body()));
-    let mut message = hidden(&whole_message).unwrap_or(whole_message);
-    if let Some((end, _)) = message.char_indices().nth(MAX_TEXT) {
-        message.replace_range(end.., "...");
-    }
+    let safe_message = hidden(&whole_message).unwrap_or(whole_message);
+    let mut message = shortened(&safe_message, MAX_TEXT).into_owned();
     if !advice.is_empty() {
         message = [message.trim_end_matches('.'), "; ", advice].concat();
     }

@@ -227,7 +227,7 @@ impl CachedToken {
     /// unchanged if the credential does not belong there.
     pub(crate) fn target<'a>(&self, url: &'a str) -> Result<Cow<'a, str>> {
         self.check_header()?;
-        let bare = url.split_once('#').map_or(url, |(before, _)| before);
+        let bare = url::without_fragment(url);
         match &self.place {
             Place::Query(name) => Ok(with_query_param(bare, name, &self.access_token).into()),
             Place::Path(fields) => Ok(fill_placeholders(bare, fields)?.into()),
@@ -360,8 +360,7 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
 
 /// Sets a query parameter, and removes all others of the same name.
 fn with_query_param(url: &str, name: &str, value: &str) -> String {
-    let pair = [&url::encode(name), "=", &url::encode(value)].concat();
-    url::with_parameter(&url::without_parameter(url, name), &pair)
+    url::with_parameter(&url::without_parameter(url, name), name, value)
 }
 
 #[cfg(test)]

@@ -78,8 +78,10 @@ impl NexusClient {
             self.0.connections.by_id(id, request)
         };
         let response = self.0.flights.call(&key, named_request, deadline);
-        let body = response.map_err(of_session)?.body().clone();
-        AgentSession::from_json(body.into()).map_err(|error| error.about(&subject))
+        let session = response
+            .map_err(of_session)
+            .and_then(|response| AgentSession::from_json(response.body().clone().into()));
+        session.map_err(|error| error.about(&subject))
     }
 
     /// Returns the current state of a session, without its token.

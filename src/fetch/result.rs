@@ -59,10 +59,12 @@ pub fn json<T: DeserializeOwned>((status, headers, body): (u16, HeaderMap, Vec<u
                 format!("the response's JSON is not what was expected: {mismatch}")
             }
             _ => {
-                let content_type = headers.get(CONTENT_TYPE).map_or(&b"not set"[..], |it| it.as_bytes());
+                let content_type = headers
+                    .get(CONTENT_TYPE)
+                    .map_or(&b"not set"[..], |it| it.as_bytes());
+                // The text is not shown, because a token may be in it.
                 let kind = excerpt(content_type);
-                let begin = excerpt(text);
-                format!("the response is not JSON: {problem}; its Content-Type is {kind}, and it begins with: {begin}")
+                format!("the response is not JSON: {problem}; its Content-Type is {kind}")
             }
         };
         NexusError::new(ErrorKind::InvalidResponse, message).with(|inner| {

@@ -278,6 +278,7 @@ mod url;
 mod wait;
 
 #[cfg(feature = "testing")]
+#[doc(alias("fake", "mock"))]
 pub mod testing;
 
 #[cfg(doc)]

@@ -66,6 +66,7 @@ impl DevGateway {
     /// assert_eq!(health.status(), 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
+    #[doc(alias("fake", "mock"))]
     pub fn start() -> io::Result<Self> {
         Self::builder().start()
     }

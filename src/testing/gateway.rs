@@ -37,7 +37,6 @@ use crate::loopback::Server;
 ///
 /// The gateway runs on its own threads, so a blocking client may run on the thread that started it. Dropping it frees the
 /// port, closes open connections and ends its threads. `Debug` shows only the URL.
-#[doc(alias("mock", "fake"))]
 pub struct DevGateway {
     pub(super) service: Arc<Service>,
     // Dropping the server ends its threads.

@@ -436,8 +436,11 @@ impl NexusClientOptions {
     /// reported, nor is a call that needs no request, because its token is in the cache.
     ///
     /// An error of [`resolve`](GatewayCall::operation) whose [`is_retryable`](crate::NexusError::is_retryable) is true
-    /// means that a token could not be renewed just now. This example counts all errors by workspace, provider and code, and
-    /// prints the counters in the text format of Prometheus:
+    /// means that a token could not be renewed just now.
+    ///
+    /// # Example
+    ///
+    /// Counts all errors by workspace, provider and code, and prints the counters in the text format of Prometheus:
     ///
     /// ```
     /// use nexus_sdk::{NexusClient, NexusClientOptions, testing::{DevGateway, Fault}};

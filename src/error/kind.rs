@@ -117,7 +117,8 @@ pub enum ErrorKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Origin {
-    /// This program or this machine. The failed request was not sent, unless the writer of a download has failed.
+    /// This program or this machine. The failed request was not sent, unless the writer of a
+    /// [`download`](crate::Fetcher::download) has failed.
     Local,
     /// The gateway, or the network on the way to it. In a fetch, the token could not be had.
     Gateway,

@@ -1,4 +1,4 @@
-//! Imports point down from room to room, and files do not import each other.
+//! Imports point down from room to room, and files do not import each other. Examples are near the top of the documentation.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +50,28 @@ fn imports_lead_down_and_never_in_circles() {
             assert!(!is_circle, "{file} and {other} use each other");
         }
     }
+}
+
+/// A reader sees an item's example without scrolling, and can jump to it.
+#[test]
+fn examples_have_a_heading_after_at_most_15_lines() {
+    let mut sources = BTreeMap::new();
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    collect(&src, "", &mut sources);
+    let mut count = 0;
+    for (file, text) in &sources {
+        let lines: Vec<_> = text.lines().map(str::trim_start).collect();
+        for docs in lines.split(|line| !line.starts_with("///")) {
+            let Some(code) = docs.iter().position(|line| line.starts_with("/// ```")) else {
+                continue;
+            };
+            let heading = docs.iter().position(|line| *line == "/// # Example");
+            let is_near = heading.is_some_and(|at| at <= 15 && at < code);
+            assert!(is_near, "{file}: {}", docs[0]);
+            count += 1;
+        }
+    }
+    assert!(count > 100, "the examples were found: {count}");
 }
 
 fn reached(imports: &Imports, from: &str) -> BTreeSet<String> {

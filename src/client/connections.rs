@@ -123,7 +123,8 @@ impl NexusClient {
     ///
     /// A gateway infers the status by requesting the token from its broker. It reports `failed` whenever
     /// the broker refuses, for example because the id is unknown or the user has not consented yet.
-    /// [`wait_for_active`](Self::wait_for_active) tells most of these cases apart.
+    /// [`wait_for_active`](Self::wait_for_active) tells most of these cases apart. As with that method, the first `active` of a
+    /// connection that this client has requested removes the workspace's old token from the caches.
     ///
     /// If others may fetch with the connection, call [`is_connected`](Self::is_connected) instead, unless this client
     /// has requested the connection: see [`refreshes`](crate::refreshes).

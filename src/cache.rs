@@ -169,7 +169,9 @@ impl TokenCache {
     /// assert!(cache.get("acme", "github").is_none());
     /// ```
     pub fn delete(&self, workspace_id: &str, provider: &str) {
-        self.slots.lock().remove((workspace_id, provider));
+        let mut slots = self.slots.lock();
+        let slot = Slot::empty(Some(Instant::now()));
+        slots.insert((workspace_id, provider), slot, Now::read());
     }
 
     /// Removes all tokens, each as [`delete`](Self::delete) does.
@@ -311,7 +313,14 @@ impl WeakCache {
     /// Removes the tokens of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
     pub(crate) fn remove(&self, workspace_id: Option<&str>, provider: Option<&str>) {
         if let Some(slots) = self.0.upgrade() {
-            slots.lock().remove_matching(workspace_id, provider);
+            slots.lock().empty_matching(workspace_id, provider);
+        }
+    }
+
+    /// Removes the token of exactly this tenant.
+    pub(crate) fn remove_tenant(&self, tenant: &Tenant) {
+        if let Some(slots) = self.0.upgrade() {
+            slots.lock().empty(slots::key(tenant));
         }
     }
 }

@@ -257,6 +257,30 @@ impl NexusError {
         self.is_retryable() || self.is_lasting_failure()
     }
 
+    /// Returns whether the gateway may have done what it was asked for: the request may have arrived, and was not refused.
+    pub(crate) fn may_have_taken_effect(&self) -> bool {
+        let is_refused = self.0.status.is_some_and(|status| status >= 300);
+        self.0.may_have_been_sent && !is_refused
+    }
+
+    /// Returns whether a gateway says that there is no such connection or token. Its broker also says so while its database
+    /// is away or out of connections.
+    pub(crate) fn is_missing(&self) -> bool {
+        let is_code = matches!(self.code(), "connection_not_found" | "token_not_found");
+        is_code && self.0.status == Some(404)
+    }
+
+    /// Marks a missing connection as one that a second question has to confirm.
+    pub(crate) fn unconfirmed(self) -> Self {
+        self.with(|inner| inner.next = Retry)
+    }
+
+    /// Marks a missing connection as confirmed.
+    pub(crate) fn confirmed(self, asked: Asked) -> Self {
+        let (next, _, _) = meaning::of(asked, 404, self.code(), None);
+        self.with(|inner| inner.next = next)
+    }
+
     /// Returns the status of a connection, if this is the error of a request for the connection's token and shows the
     /// status.
     pub(crate) fn connection(&self) -> Option<&'static str> {

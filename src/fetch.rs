@@ -23,6 +23,7 @@ use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
 use crate::resolve::{Replacement, Source};
 use crate::retry::Failure;
+use crate::slot::Refusal;
 use crate::time::Deadline;
 use crate::time::date;
 use crate::token::CachedToken;
@@ -105,12 +106,16 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         for number in 0..=MAX_REDIRECTS {
             let mut response = self.try_hop(&token)?;
             self.has_response = true;
-            let is_refused = matches!(response.status().as_u16(), 401 | 403);
-            if is_refused && self.hop.authenticated && self.source == Source::Cache {
+            let is_cached = self.hop.authenticated && self.source == Source::Cache;
+            let refusal = Refusal::of(response.status().as_u16()).filter(|_| is_cached);
+            if let Some(refusal) = refusal {
                 // The server chose the URL of a redirect, and may have copied the credential into its path. The SDK
                 // does not know where, so it cannot put another token there.
                 let is_known = number == 0 || !token.is_in_path();
-                match self.access.replacement(&token, self.token_deadline())? {
+                match self
+                    .access
+                    .replacement(&token, refusal, self.token_deadline())?
+                {
                     Replacement::Replaced(fresh) if is_known => {
                         self.hop.url = match number {
                             0 => self.access.check_url(&fresh.target(self.hop.call)?)?,

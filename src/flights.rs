@@ -10,16 +10,17 @@
 //! Callers that want the same thing share a flight. A caller with a cache brings the ticket of its slot. When the flight
 //! ends, it reports its outcome to the tickets of all who joined it, whether or not they still wait, and then wakes them.
 
+mod confirmed;
 mod key;
 mod turn;
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use self::confirmed::Confirmed;
 pub(crate) use self::key::Key;
 use crate::cache::Ticket;
 use crate::error::meaning::Asked;
@@ -42,8 +43,6 @@ const MAX_FLIGHTS: usize = 512;
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause before the gateway is asked again about a connection that it has not found.
 const CONFIRMATION_PAUSE: Duration = Duration::from_millis(500);
-/// The time for which a confirmed answer makes another confirmation of the same answer unnecessary.
-const CONFIRMED_TIME: Duration = Duration::from_secs(5);
 
 /// The flights of a client, and the gateway that they call.
 pub(crate) struct Flights {
@@ -57,8 +56,7 @@ pub(crate) struct Flights {
     ending: AtomicUsize,
     /// Notified when a thread begins to wait for all flights to end, for flights that pause.
     end_began: Condvar,
-    /// The paths of requests for connections that were confirmed to be missing, with the times.
-    confirmed: Mutex<HashMap<String, Instant>>,
+    confirmed: Confirmed,
     process_lock: Option<ProcessLock>,
     /// Responds in place of the gateway.
     #[cfg(test)]
@@ -165,7 +163,7 @@ impl Flights {
             flight_ended: Condvar::default(),
             ending: AtomicUsize::new(0),
             end_began: Condvar::default(),
-            confirmed: Mutex::default(),
+            confirmed: Confirmed::default(),
             process_lock,
             #[cfg(test)]
             script: None,
@@ -330,12 +328,16 @@ impl Flights {
     /// the flight finds the token.
     fn finish(&self, flight: &Arc<Flight>, answer: Result<Response>) {
         let response = answer.map(Arc::new);
+        let outcome = outcome_of(flight, &response);
         let mut table = self.table.lock();
         let at = table
             .iter()
             .position(|under_way| Arc::ptr_eq(&under_way.flight, flight));
         let tickets = at.map(|at| table.swap_remove(at).tickets);
-        report(&tickets.unwrap_or_default(), &response);
+        let now = Now::read();
+        for ticket in tickets.unwrap_or_default() {
+            ticket.done(outcome.clone(), now);
+        }
         let _ = flight.response.set(response);
         drop(table);
         flight.ended.notify_all();
@@ -356,50 +358,75 @@ impl Flights {
             Err(error) if is_expired(&error) && !self.is_ending() => self.send(flight),
             first => first,
         };
-        self.confirm(&flight.request, last, || self.send(flight))
+        let answer = self.confirm(&flight.key, &flight.request, last, || self.send(flight));
+        self.gateway.note_outage(&flight.request, &answer);
+        answer
     }
 
     /// Makes sure that a connection that the gateway has not found is missing. A broker also says so while its database is
     /// away or out of connections. So the list of providers must answer, which needs the database too, and the same
-    /// question must have the same answer a moment later.
+    /// question must have the same answer a moment later. Any other answer is returned as it is.
     ///
     /// # Errors
     ///
-    /// The error of the list of providers if it does not answer.
+    /// The error of the list of providers if it fails for the moment.
     pub(crate) fn confirm(
         &self,
+        key: &Key,
         request: &Request,
         answer: Result<Success>,
         again: impl Fn() -> Result<Success>,
     ) -> Result<Success> {
-        let Err(error) = answer else { return answer };
-        if !is_missing(&error) || !request.is_repeatable() || self.was_confirmed(request) {
-            return Err(error);
+        let is_missing = answer.as_ref().is_err_and(NexusError::is_missing);
+        if !is_missing || !request.is_repeatable() {
+            self.confirmed.forget(key);
+            return answer;
         }
-        let providers = Request::get("/v1/providers").max_response(MAX_PROVIDERS);
-        match self.gateway.send(&providers) {
-            // A gateway without a list cannot tell more than the second answer.
-            Err(error) if error.status_code() != Some(404) => return Err(error),
-            _ => {}
+        let was_confirmed = self.confirmed.has(key, request.path());
+        if !was_confirmed {
+            self.ask_for_providers()?;
         }
         self.pause(CONFIRMATION_PAUSE);
-        if self.is_ending() {
-            let message = "the client was dropped or drained before the gateway's answer was confirmed; try again";
-            return Err(NexusError::new(ErrorKind::Timeout, message).local());
-        }
+        self.check_goes_on()?;
         let second = again();
-        if second.as_ref().is_err_and(is_missing) {
-            let mut confirmed = self.confirmed.lock();
-            confirmed.retain(|_, at| at.elapsed() < CONFIRMED_TIME);
-            confirmed.insert(request.path().to_owned(), Instant::now());
+        match second {
+            Err(error) if error.is_missing() => {
+                if !was_confirmed {
+                    self.confirmed.add(key, request.path());
+                }
+                Err(error.confirmed(request.asked))
+            }
+            another => {
+                self.confirmed.clear();
+                another
+            }
         }
-        second
     }
 
-    fn was_confirmed(&self, request: &Request) -> bool {
-        let confirmed = self.confirmed.lock();
-        let at = confirmed.get(request.path());
-        at.is_some_and(|at| at.elapsed() < CONFIRMED_TIME)
+    /// Requests the list of providers. A gateway that refuses it for good, for example because it has no list, cannot tell
+    /// more than the second answer.
+    fn ask_for_providers(&self) -> Result<()> {
+        self.check_goes_on()?;
+        let providers = Request::get("/v1/providers").max_response(MAX_PROVIDERS);
+        let has_reconnected = Cell::new(false);
+        let attempt = || Ok(self.gateway.attempt(&providers, false, &has_reconnected));
+        let is_ending = || self.is_ending();
+        let pause = |wait| self.pause(wait);
+        match self.gateway.retry(&providers, attempt, is_ending, pause) {
+            Err(error) if error.is_retryable() && !error.is_missing() => {
+                self.confirmed.clear();
+                Err(error)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_goes_on(&self) -> Result<()> {
+        if !self.is_ending() {
+            return Ok(());
+        }
+        let message = "the client was dropped or drained before the gateway's answer was confirmed; try again";
+        Err(NexusError::new(ErrorKind::Timeout, message).local())
     }
 
     /// Sends a flight's request, and retries it. During each attempt, holds the lock that processes share.
@@ -467,25 +494,14 @@ fn has_room(table: &[UnderWay], key: &Key) -> bool {
     table.len() < MAX_FLIGHTS && table.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }
 
-fn report(tickets: &[Ticket], response: &Result<Arc<Response>>) {
-    if tickets.is_empty() {
-        return;
-    }
-    let outcome = match response {
-        Ok(response) => response.outcome(),
+/// Returns the outcome for the tickets of a flight.
+fn outcome_of(flight: &Flight, response: &Result<Arc<Response>>) -> Outcome {
+    match response {
+        Ok(response) if flight.request.asked == Asked::Resolve => response.outcome(),
+        Ok(_) => Outcome::Unanswered(timed_out()),
         Err(error) if error.is_final() => Outcome::Refused,
         Err(error) => Outcome::Unanswered(error.clone()),
-    };
-    let now = Now::read();
-    for ticket in tickets {
-        ticket.done(outcome.clone(), now);
     }
-}
-
-/// Returns whether a gateway says that there is no such connection or token.
-fn is_missing(error: &NexusError) -> bool {
-    let is_code = matches!(error.code(), "connection_not_found" | "token_not_found");
-    is_code && error.status_code() == Some(404)
 }
 
 fn timed_out() -> NexusError {

@@ -246,9 +246,7 @@ impl Gateway {
         let note = |line: fmt::Arguments<'_>| self.log.debug(line);
         let policy = &self.retry_policy;
         let ended = policy.run(note, |_| !is_over(), pause, reported, |_| None);
-        let outcome = ended.map_err(|error| error.about(&call.subject));
-        self.note_outage(call, &outcome);
-        outcome
+        ended.map_err(|error| error.about(&call.subject))
     }
 
     /// Sends a request once. An attempt that may make the gateway refresh a token has at least 40 s, so that no refresh is
@@ -301,7 +299,12 @@ impl Gateway {
             return success(&call.method, &response, sent_at);
         }
         let secrets = call.secrets.iter().chain([&self.api_key]);
-        let (error, status) = refusal::of(call.asked, &response, secrets);
+        let (refusal, status) = refusal::of(call.asked, &response, secrets);
+        let error = if refusal.is_missing() && call.is_repeatable() {
+            refusal.unconfirmed()
+        } else {
+            refusal
+        };
         let is_retried = self.retry_policy.retries_status(status) && error.is_retryable();
         let is_post = call.method == Method::POST;
         let is_under_way = may_refresh && is_under_way(&error, is_post);

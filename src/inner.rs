@@ -57,6 +57,12 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
+    /// Returns the key of the calls by this connection id.
+    pub(crate) fn key(&self, id: &str) -> Key {
+        let known = self.known_ids.tenant(id);
+        known.map_or_else(|| Key::Connection(id.into()), |tenant| Key::tenant(&tenant))
+    }
+
     /// Returns the key of a call by connection id, and the call's request. If the id is known, the call takes turns with the
     /// calls that name its workspace and provider, and counts towards the rate limit of its workspace.
     pub(crate) fn by_id(&self, id: &str, request: Request) -> (Key, Request) {
@@ -79,19 +85,23 @@ impl Connections {
         }
     }
 
-    /// Notes that the gateway has accepted a static credential, and removes the tokens of the one before it from the caches.
-    /// If the client has not requested the connection, removes all tokens, because any of them may be the connection's.
-    #[cfg(feature = "consent")]
-    pub(crate) fn note_credential(&self, id: &str) {
-        self.known_ids.note_active(id);
-        match self.known_ids.tenant(id) {
+    /// Removes the tokens of a connection whose credential has changed from all caches that the client has filled. If the
+    /// client has not requested the connection, removes all tokens of this workspace and provider, where `None` stands for
+    /// all, because any of them may be the connection's.
+    pub(crate) fn remove_changed(
+        &self,
+        id: Option<&str>,
+        workspace_id: Option<&str>,
+        provider: Option<&str>,
+    ) {
+        match id.and_then(|id| self.known_ids.tenant(id)) {
             Some(tenant) => self.remove_tokens(&tenant),
-            None => self.caches.remove(None, None),
+            None => self.caches.remove(workspace_id, provider),
         }
     }
 
     /// Removes the tenant's tokens from all caches that the client has filled.
-    pub(crate) fn remove_tokens(&self, tenant: &Tenant) {
+    fn remove_tokens(&self, tenant: &Tenant) {
         self.caches
             .remove(Some(&tenant.workspace_id), Some(&tenant.provider));
     }

@@ -8,7 +8,7 @@ use crate::error::{NexusError, Result};
 use crate::flights::{Key, Response};
 use crate::gateway::Request;
 use crate::inner::Inner;
-use crate::slot::{Reason, Want};
+use crate::slot::{Reason, Refusal, Want};
 use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
@@ -70,7 +70,8 @@ impl Inner {
         }
     }
 
-    /// Asks the gateway about a token from the cache that an API has refused. Blocks at most until the deadline.
+    /// Asks the gateway about a token from the cache that an API has refused. Blocks at most until the deadline, and after a
+    /// 403 for at most 1 s, because an API may refuse a request with 403 whatever the token is.
     ///
     /// # Errors
     ///
@@ -80,9 +81,14 @@ impl Inner {
         cache: &TokenCache,
         tenant: &Arc<Tenant>,
         refused: &Arc<CachedToken>,
+        refusal: Refusal,
         deadline: Deadline,
     ) -> Result<Replacement> {
-        let reason = Reason::Refused(Arc::clone(refused));
+        let reason = Reason::Refused(Arc::clone(refused), refusal);
+        let limit = match refusal {
+            Refusal::Unauthorized => deadline,
+            Refusal::Forbidden => self.stale_deadline(deadline),
+        };
         loop {
             let ticket = match cache.want(tenant, &reason, &self.asker, Now::read()) {
                 Want::Use(token) => return Ok(Replacement::Replaced(token)),
@@ -90,7 +96,7 @@ impl Inner {
                 Want::Keep(_, Some(error)) => return Ok(Replacement::Unanswered(error)),
                 Want::Ask(ticket) => ticket,
             };
-            match self.ask(cache, tenant, ticket, deadline) {
+            match self.ask(cache, tenant, ticket, limit) {
                 Ok(Some(token)) if token.same_credential(refused) => {
                     return Ok(Replacement::Confirmed);
                 }
@@ -105,8 +111,9 @@ impl Inner {
     /// Asks the gateway for the tenant's credential, bypassing every cache. Blocks at most until the deadline.
     pub(crate) fn resolve(&self, tenant: &Tenant, deadline: Deadline) -> Result<Arc<Response>> {
         tenant.check()?;
-        self.flights
-            .call(&Key::tenant(tenant), request(tenant), deadline)
+        let key = Key::tenant(tenant);
+        let called = self.flights.call(&key, request(tenant), deadline);
+        self.note(tenant, called)
     }
 
     /// Returns the deadline of the wait for a newer token, for a caller with a stale token, and for an agent's request
@@ -127,10 +134,19 @@ impl Inner {
     ) -> Result<Option<Arc<CachedToken>>> {
         self.connections.caches.add(cache);
         let key = Key::tenant(tenant);
-        let response = self
+        let ran = self
             .flights
-            .run(&key, request(tenant), Some(ticket), deadline)?;
+            .run(&key, request(tenant), Some(ticket), deadline);
+        let response = self.note(tenant, ran)?;
         response.map(|response| response.token()).transpose()
+    }
+
+    /// Removes the tenant's token from all caches that the client has filled if the user has to connect again.
+    fn note<T>(&self, tenant: &Tenant, outcome: Result<T>) -> Result<T> {
+        if outcome.as_ref().is_err_and(NexusError::needs_reconnect) {
+            self.connections.caches.remove_tenant(tenant);
+        }
+        outcome
     }
 }
 

@@ -52,12 +52,19 @@ struct Held {
     fresh_until: Now,
     /// The time until which the token may be used if the gateway returns no newer token.
     usable_until: Now,
-    refusal: Refusal,
+    inquiries: Inquiries,
 }
 
-/// The questions about a token that APIs have refused.
+/// The questions about a token that APIs have refused. Those after a 403 are counted apart, because an API may refuse some
+/// requests with 403 whatever the token is, and must not delay the question after a 401.
 #[derive(Clone, Default)]
-struct Refusal {
+struct Inquiries {
+    unauthorized: Inquiry,
+    forbidden: Inquiry,
+}
+
+#[derive(Clone, Default)]
+struct Inquiry {
     /// The time of a question without an outcome so far.
     asked: Option<Instant>,
     /// The time until which nobody asks again.
@@ -82,8 +89,17 @@ pub(crate) struct Asker {
 pub(crate) enum Reason {
     /// The caller is about to send a request.
     Needed,
-    /// An API has refused this token with 401 or 403.
-    Refused(Arc<CachedToken>),
+    /// An API has refused this token.
+    Refused(Arc<CachedToken>, Refusal),
+}
+
+/// The status with which an API has refused a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// 401
+    Unauthorized,
+    /// 403
+    Forbidden,
 }
 
 /// What a caller does to get a token.
@@ -115,6 +131,16 @@ pub(crate) enum Outcome {
     Refused,
     /// The gateway has not answered.
     Unanswered(NexusError),
+}
+
+impl Refusal {
+    pub(crate) fn of(status: u16) -> Option<Self> {
+        match status {
+            401 => Some(Self::Unauthorized),
+            403 => Some(Self::Forbidden),
+            _ => None,
+        }
+    }
 }
 
 impl<Q> Want<Q> {
@@ -172,13 +198,16 @@ impl Slot {
                     has_stale = true;
                 }
                 Reason::Needed => {}
-                Reason::Refused(refused) if !held.token.same_credential(refused) => {
+                Reason::Refused(refused, _) if !held.token.same_credential(refused) => {
                     return Want::Use(Arc::clone(&held.token));
                 }
-                Reason::Refused(_) if held.refusal.is_quiet(now) => {
-                    return Want::Keep(Arc::clone(&held.token), held.refusal.failure.clone());
+                Reason::Refused(_, refusal) => {
+                    let inquiry = held.inquiries.after(*refusal);
+                    if inquiry.is_quiet(now) {
+                        return Want::Keep(Arc::clone(&held.token), inquiry.failure.clone());
+                    }
+                    inquiry.begin(now);
                 }
-                Reason::Refused(_) => held.refusal.begin(now),
             }
         }
         Want::Ask(Question {
@@ -189,7 +218,8 @@ impl Slot {
         })
     }
 
-    /// Takes the outcome of a question. Does nothing if the slot has changed since the question.
+    /// Takes the outcome of a question. Does nothing if the slot has changed since the question, or if a caller without a
+    /// token got no answer: another client that shares the cache may still get one.
     pub(crate) fn done(
         &mut self,
         question: &Question,
@@ -197,35 +227,38 @@ impl Slot {
         buffer: Duration,
         now: Now,
     ) {
-        if !self.is_open(question) {
+        let is_needed = matches!(question.reason, Reason::Needed);
+        if !self.is_open(question) || is_needed && matches!(outcome, Outcome::Unanswered(_)) {
             return;
         }
         self.generation = Arc::new(Generation {
             changed: self.generation.changed,
         });
-        let refused = question.refused();
         match outcome {
             Outcome::Token(token, requested) => {
-                let mut refusal = self.refusal_of(&token);
-                if refused.is_some_and(|refused| refused.same_credential(&token)) {
-                    refusal.confirm(now);
+                let mut inquiries = self.inquiries_about(&token);
+                if let Reason::Refused(refused, refusal) = &question.reason
+                    && refused.same_credential(&token)
+                {
+                    inquiries.after(*refusal).confirm(now);
                 }
                 let gateway = Some(Arc::clone(&question.gateway));
                 self.held = Held::new(token, gateway, requested, now, buffer);
                 if let Some(held) = &mut self.held {
-                    held.refusal = refusal;
+                    held.inquiries = inquiries;
                 }
             }
             Outcome::Refused => {
                 let others = |held: &Held| !held.is_of(&question.gateway);
                 self.held = self.held.take().filter(others);
             }
-            Outcome::Unanswered(error) if refused.is_some() => {
-                if let Some(held) = &mut self.held {
-                    held.refusal.fail(error);
+            Outcome::Unanswered(error) => {
+                if let (Some(held), Reason::Refused(_, refusal)) =
+                    (&mut self.held, &question.reason)
+                {
+                    held.inquiries.after(*refusal).fail(error);
                 }
             }
-            Outcome::Unanswered(_) => {}
         }
     }
 
@@ -244,11 +277,11 @@ impl Slot {
         self.generation.changed
     }
 
-    /// Returns what is known about refusals of this credential.
-    fn refusal_of(&self, token: &CachedToken) -> Refusal {
+    /// Returns the questions about this credential.
+    fn inquiries_about(&self, token: &CachedToken) -> Inquiries {
         let held = self.held.as_ref();
         let same = held.filter(|held| held.token.same_credential(token));
-        same.map(|held| held.refusal.clone()).unwrap_or_default()
+        same.map(|held| held.inquiries.clone()).unwrap_or_default()
     }
 }
 
@@ -266,7 +299,7 @@ impl Question {
     /// Returns the refused token that the question is about.
     pub(crate) fn refused(&self) -> Option<&Arc<CachedToken>> {
         match &self.reason {
-            Reason::Refused(token) => Some(token),
+            Reason::Refused(token, _) => Some(token),
             Reason::Needed => None,
         }
     }
@@ -296,7 +329,7 @@ impl Held {
             gateway,
             fresh_until: if is_short { short_use } else { before_buffer },
             usable_until,
-            refusal: Refusal::default(),
+            inquiries: Inquiries::default(),
         })
     }
 
@@ -314,7 +347,16 @@ impl Held {
     }
 }
 
-impl Refusal {
+impl Inquiries {
+    fn after(&mut self, refusal: Refusal) -> &mut Inquiry {
+        match refusal {
+            Refusal::Unauthorized => &mut self.unauthorized,
+            Refusal::Forbidden => &mut self.forbidden,
+        }
+    }
+}
+
+impl Inquiry {
     fn is_quiet(&self, now: Now) -> bool {
         self.quiet_until.is_some_and(|end| now.mono < end)
     }

@@ -52,23 +52,26 @@ impl Slots {
         workspaces.insert(workspace_id.into(), slot);
     }
 
-    pub(super) fn remove(&mut self, (workspace_id, provider): Key<'_>) {
-        self.removed = Some(Instant::now());
-        if let Some(workspaces) = self.providers.get_mut(provider) {
-            workspaces.remove(workspace_id);
+    /// Empties the tenant's slot, if there is one.
+    pub(super) fn empty(&mut self, key: Key<'_>) {
+        if let Some(slot) = self.get_mut(key) {
+            *slot = Slot::empty(Some(Instant::now()));
         }
     }
 
-    /// Removes the slots of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
-    pub(super) fn remove_matching(&mut self, workspace_id: Option<&str>, provider: Option<&str>) {
-        self.removed = Some(Instant::now());
+    /// Empties the slots of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
+    pub(super) fn empty_matching(&mut self, workspace_id: Option<&str>, provider: Option<&str>) {
+        let now = Instant::now();
         let lower_provider = provider.map(str::to_lowercase);
         for (name, workspaces) in &mut self.providers {
             let is_listed = lower_provider
                 .as_ref()
                 .is_none_or(|lower| *lower == name.to_lowercase());
-            if is_listed {
-                workspaces.retain(|id, _| workspace_id.is_some_and(|other| other != &**id));
+            let listed = workspaces.iter_mut().filter(|_| is_listed);
+            for (id, slot) in listed {
+                if workspace_id.is_none_or(|listed_id| listed_id == &**id) {
+                    *slot = Slot::empty(Some(now));
+                }
             }
         }
     }

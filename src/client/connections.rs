@@ -5,8 +5,8 @@ use crate::connection::{
     ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
     RevokeResult,
 };
-use crate::error::Result;
 use crate::error::meaning::Asked;
+use crate::error::{NexusError, Result};
 use crate::gateway::{Request, with_id};
 use crate::json::Object;
 use crate::tenant::Tenant;
@@ -314,29 +314,23 @@ impl NexusClient {
         let request = Request::delete(target)
             .of_workspace(workspace_id.as_deref())
             .of_connection(connection_id);
+        let key = self.0.connections.key(connection_id);
         let send = || self.0.gateway.send(&request);
-        let success = self.0.flights.confirm(&request, send(), send)?;
-        let result = RevokeResult::from_json(success.body.into())
-            .map_err(|error| error.about(&request.subject))?;
-        self.remove_revoked(connection_id, workspace_id.as_deref(), &result);
-        Ok(result)
-    }
-
-    /// Removes the token of a revoked connection from all caches that this client has filled. If the client has not requested
-    /// the connection, removes all tokens that may be the connection's.
-    fn remove_revoked(
-        &self,
-        connection_id: &str,
-        workspace_id: Option<&str>,
-        result: &RevokeResult,
-    ) {
-        let connections = &self.0.connections;
-        match connections.known_ids.tenant(connection_id) {
-            Some(tenant) => connections.remove_tokens(&tenant),
-            None => connections
-                .caches
-                .remove(workspace_id, result.provider_name.as_deref()),
+        let confirmed = self.0.flights.confirm(&key, &request, send(), send);
+        let result = confirmed
+            .and_then(|success| RevokeResult::from_json(success.body.into()))
+            .map_err(|error| error.about(&request.subject));
+        let is_revoked = match &result {
+            Ok(_) => true,
+            Err(error) => error.may_have_taken_effect(),
+        };
+        if is_revoked {
+            let revoked = result.as_ref().ok();
+            let provider = revoked.and_then(|revoked| revoked.provider_name.as_deref());
+            let connections = &self.0.connections;
+            connections.remove_changed(Some(connection_id), workspace_id.as_deref(), provider);
         }
+        result
     }
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
@@ -375,7 +369,13 @@ impl NexusClient {
         deadline: Deadline,
     ) -> Result<Object> {
         let (key, named_request) = self.0.connections.by_id(connection_id, request);
-        let response = self.0.flights.call(&key, named_request, deadline)?;
-        Ok(response.body().clone())
+        let called = self.0.flights.call(&key, named_request, deadline);
+        if called.as_ref().is_err_and(NexusError::needs_reconnect) {
+            let tenant = self.0.connections.known_ids.tenant(connection_id);
+            if let Some(tenant) = tenant {
+                self.0.connections.caches.remove_tenant(&tenant);
+            }
+        }
+        Ok(called?.body().clone())
     }
 }

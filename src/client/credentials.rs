@@ -89,9 +89,14 @@ pub(crate) fn capture(
     error::not_blank("state", state)?;
     let body = json!({"state": state, "credentials": credentials});
     let request = with_secrets(Request::post("/v1/capture-credential").json(&body), &body);
-    let captured = CapturedCredential::from_json(gateway.send(&request)?.body.into())?;
-    connections.note_credential(&captured.connection_id);
-    Ok(captured)
+    let sent = gateway.send(&request);
+    let captured = sent.and_then(|success| CapturedCredential::from_json(success.body.into()));
+    match &captured {
+        Ok(captured) => connections.remove_changed(Some(&captured.connection_id), None, None),
+        Err(error) if error.may_have_taken_effect() => connections.remove_changed(None, None, None),
+        Err(_) => {}
+    }
+    captured
 }
 
 /// Adds each text and number in the body as a secret, because the gateway's error may repeat any of them.

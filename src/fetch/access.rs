@@ -10,6 +10,7 @@ use crate::error::{ErrorKind, NexusError, Result, Subject};
 use crate::fetch::scope::{self, Base, Rule};
 use crate::inner::Handle;
 use crate::resolve::{Replacement, Source};
+use crate::slot::Refusal;
 use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::CachedToken;
@@ -78,6 +79,7 @@ impl Access {
     pub(super) fn replacement(
         &self,
         refused: &Arc<CachedToken>,
+        refusal: Refusal,
         deadline: Deadline,
     ) -> Result<Replacement> {
         let (cache, tenant) = match &self.credential {
@@ -88,9 +90,10 @@ impl Access {
         let log = self.client.log;
         let prefix = self.subject().prefix();
         log.info(format_args!(
-            "{prefix}the upstream refused the cached token (401 or 403)"
+            "{prefix}the upstream refused the cached token ({refusal:?})"
         ));
-        let replacement = self.client.replacement(cache, tenant, refused, deadline)?;
+        let client = &self.client;
+        let replacement = client.replacement(cache, tenant, refused, refusal, deadline)?;
         if let Replacement::Unanswered(error) = &replacement {
             log.info(format_args!(
                 "the gateway returned no new token after the upstream refused the old one: {error}"

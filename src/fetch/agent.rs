@@ -12,6 +12,7 @@ use crate::error::{NexusError, Result};
 use crate::fetch::access::Access;
 use crate::fetch::options;
 use crate::resolve::Source;
+use crate::slot::Refusal;
 use crate::token::CachedToken;
 
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
@@ -67,15 +68,17 @@ impl Middleware for Injector {
         } else {
             client.transport.pass_on(Request::from_parts(parts, body))
         };
-        let is_refused = match &response {
-            Ok(response) => matches!(response.status().as_u16(), 401 | 403),
-            Err(error) => matches!(error, ureq::Error::StatusCode(401 | 403)),
+        let status = match &response {
+            Ok(response) => response.status().as_u16(),
+            Err(ureq::Error::StatusCode(status)) => *status,
+            Err(_) => 0,
         };
-        if is_refused && source == Source::Cache {
+        let refusal = Refusal::of(status).filter(|_| source == Source::Cache);
+        if let Some(refusal) = refusal {
             // The body may be a stream, so only the next request is sent with the new token. Meanwhile, the time limits of
             // the response's body keep running, so the wait is short.
             let deadline = client.stale_deadline(client.gateway.longest_call());
-            let _ = self.0.replacement(&token, deadline);
+            let _ = self.0.replacement(&token, refusal, deadline);
         }
         response
     }

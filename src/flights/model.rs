@@ -15,6 +15,7 @@ use super::*;
 use crate::cache::TokenCache;
 use crate::inner::Handle;
 use crate::resolve::Replacement;
+use crate::slot::Refusal;
 use crate::sync::Mutex;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -110,9 +111,13 @@ impl World {
 
     /// Asks for another token after a 401 to this one.
     fn replacement(&self, refused: &Arc<CachedToken>) -> Got {
-        let asked = self
-            .handle
-            .replacement(&self.cache, &tenant(), refused, far());
+        let asked = self.handle.replacement(
+            &self.cache,
+            &tenant(),
+            refused,
+            Refusal::Unauthorized,
+            far(),
+        );
         match asked.unwrap() {
             Replacement::Replaced(token) => got(&token),
             other => panic!("{other:?}"),

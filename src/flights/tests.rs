@@ -11,7 +11,7 @@ use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use crate::resolve::Source;
 use crate::retry::RetryPolicy;
-use crate::slot::{Asker, Reason, Want};
+use crate::slot::{Asker, Reason, Refusal, Want};
 use crate::sync::NO_THREADS;
 use crate::tenant::Tenant;
 use crate::time::ResponseClock;
@@ -575,7 +575,7 @@ fn a_caller_whose_slot_has_changed_looks_at_the_slot_again() {
 fn a_flight_serves_the_same_request_without_a_body_about_the_same_token() {
     let session = || Request::post("/v1/agent-sessions").json(&json!({"agent_id": "agent"}));
     let refused = |name: &str| {
-        let reason = Reason::Refused(Arc::new(expiring(name, 3600)));
+        let reason = Reason::Refused(Arc::new(expiring(name, 3600)), Refusal::Unauthorized);
         ticket(&TokenCache::new(), &reason)
     };
     let needed = || ticket(&TokenCache::new(), &Reason::Needed);

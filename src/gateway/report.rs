@@ -75,7 +75,7 @@ impl Gateway {
     }
 
     /// Logs a warning when a tenant's token cannot be renewed, and another line when it can be renewed again.
-    pub(super) fn note_outage(&self, request: &Request, outcome: &Result<Success>) {
+    pub(crate) fn note_outage(&self, request: &Request, outcome: &Result<Success>) {
         if request.operation() != "resolve" {
             return;
         }

@@ -1,6 +1,6 @@
 //! What each caller does, second by second. No test has a thread or a server, or waits.
 
-use Event::{Down, Gives, Need, NeedElsewhere, NeedStrict, No, Refuse, Remove, Set};
+use Event::{Down, Forbid, Gives, Need, NeedElsewhere, NeedStrict, No, Refuse, Remove, Set};
 
 use super::*;
 use crate::error::ErrorKind;
@@ -16,8 +16,10 @@ enum Event {
     NeedStrict,
     /// The same, in a client of another gateway.
     NeedElsewhere,
-    /// An API has refused this token.
+    /// An API has refused this token with 401.
     Refuse(&'static str),
+    /// An API has refused this token with 403.
+    Forbid(&'static str),
     /// The gateway answers the oldest question with a token, which was requested at this second.
     Gives(&'static str, u64, u64),
     /// The gateway answers the oldest question with a final error.
@@ -62,7 +64,11 @@ impl Life {
             NeedStrict => return self.want(&Reason::Needed, "ours", false, now),
             NeedElsewhere => return self.want(&Reason::Needed, "theirs", true, now),
             Refuse(name) => {
-                let refused = Reason::Refused(self.token(name, 0, 9999));
+                let refused = Reason::Refused(self.token(name, 0, 9999), Refusal::Unauthorized);
+                return self.want(&refused, "ours", true, now);
+            }
+            Forbid(name) => {
+                let refused = Reason::Refused(self.token(name, 0, 9999), Refusal::Forbidden);
                 return self.want(&refused, "ours", true, now);
             }
             Gives(name, lifetime, from) => {
@@ -254,6 +260,19 @@ const LIVES: &[(&str, &[Row])] = &[
         ],
     ),
     (
+        "9: an API that refuses some requests with 403 does not delay the question after a 401",
+        &[
+            (0, Set("t", 9999), ""),
+            (10, Forbid("t"), "ask"),
+            (10, Gives("t", 9999, 10), ""),
+            (11, Forbid("t"), "keep t"),
+            (11, Refuse("t"), "ask"),
+            (11, Gives("t", 9999, 11), ""),
+            (12, Refuse("t"), "keep t"),
+            (12, Forbid("t"), "ask"),
+        ],
+    ),
+    (
         "9: a refused token that the cache does not have is asked about",
         &[
             (0, Refuse("t"), "ask"),
@@ -271,6 +290,16 @@ const LIVES: &[(&str, &[Row])] = &[
             (85, Need, "ask, has stale"),
             (85, Down, ""),
             (100, Need, "ask"),
+        ],
+    ),
+    (
+        "5: another client that shares the cache may still get a token after a failure",
+        &[
+            (0, Need, "ask"),
+            (0, Need, "ask"),
+            (1, Down, ""),
+            (2, Gives("t", 100, 0), ""),
+            (2, Need, "use t"),
         ],
     ),
     (

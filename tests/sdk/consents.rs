@@ -10,7 +10,7 @@ use nexus_sdk::{
     TokenCache, WaitOptions,
 };
 
-use crate::support::{Server, client, connected, granting, said, text, visit};
+use crate::support::{Server, bearer, bytes, client, connected, granting, said, text, visit};
 
 const BACK: &str = "http://localhost:3000/";
 
@@ -172,4 +172,59 @@ fn a_gateway_that_is_back_is_asked_two_seconds_after_the_last_question() {
         thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(gateway.count("/v1/resolve"), 2);
+}
+
+/// Another client revokes the connection.
+#[test]
+fn a_client_that_learns_of_a_revocation_sends_the_token_no_more() {
+    type Learn = fn(&NexusClient, &str);
+    let table: [(&str, Learn); 2] = [
+        ("is_connected", |client, _| {
+            assert!(!client.is_connected("acme", "github").unwrap());
+        }),
+        ("get_token_by_connection_id", |client, id| {
+            let error = client.get_token_by_connection_id(id).unwrap_err();
+            assert_eq!(error.code(), "connection_revoked");
+        }),
+    ];
+    for (name, learn) in table {
+        let gateway = DevGateway::start().unwrap();
+        let (client, other) = (client(&gateway), client(&gateway));
+        let connection = request(&client, "github");
+        visit(&connection.auth_url);
+        let cache = TokenCache::new();
+        let github = fetcher(&client, &cache, "github", gateway.url());
+        assert_eq!(github.get("/user").unwrap().0, 200, "{name}");
+        let id = &connection.connection_id;
+        other
+            .revoke_connection(id, RevokeOptions::default())
+            .unwrap();
+        learn(&client, id);
+        gateway.forget_requests();
+        github.get("/user").unwrap_err();
+        assert_eq!(gateway.count("/user"), 0, "{name}");
+    }
+}
+
+/// The response is lost or cannot be read, so the revocation may have been carried out.
+#[test]
+fn a_revocation_without_a_readable_response_removes_the_token() {
+    let table = [
+        ("cut off", bytes(""), true),
+        ("no JSON", text(200, "<html>"), true),
+        ("refused", text(403, ""), false),
+    ];
+    for (case, reply, removes) in table {
+        let server = Server::start(move |request| match request.path() {
+            "/v1/resolve" => bearer("t-1"),
+            _ => reply.clone(),
+        });
+        let client = client(&server);
+        let cache = TokenCache::new();
+        client.get_cached_token(&cache, "ws", "p").unwrap();
+        client
+            .revoke_connection("id", RevokeOptions::default())
+            .unwrap_err();
+        assert_eq!(cache.is_empty(), removes, "{case}");
+    }
 }

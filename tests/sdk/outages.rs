@@ -1,13 +1,15 @@
 //! A broker whose database is away or out of connections says that there is no connection. Nobody acts on it before it is
 //! confirmed.
 
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use nexus_sdk::serde_json::json as value;
 use nexus_sdk::testing::{DevGateway, Fault};
 use nexus_sdk::{
-    NexusClient, NexusError, RequestConnectionInput, RevokeOptions, TokenCache, WaitOptions,
+    FetchOptions, NexusClient, NexusError, RequestConnectionInput, RevokeOptions, TokenCache,
+    WaitOptions,
 };
 
 use crate::support::{Server, client, connected, json, options, retrying, said, text, visit};
@@ -110,13 +112,13 @@ fn a_wait_outlasts_the_outage_of_a_database() {
 fn a_question_about_a_missing_connection_costs_two_resolves_and_one_list_in_five_seconds() {
     let gateway = DevGateway::start().unwrap();
     let client = client(&gateway);
-    for _ in 0..10 {
+    for _ in 0..3 {
         assert!(!client.is_connected("acme", "github").unwrap());
     }
     let error = client.resolve_token("acme", "github").unwrap_err();
     assert!(error.needs_reconnect(), "{error}");
     let asked = ["/v1/resolve", "/v1/providers"].map(|path| gateway.count(path));
-    assert_eq!(asked, [12, 1], "the first costs two");
+    assert_eq!(asked, [8, 1]);
     // Each tenant has an answer of its own.
     assert!(!client.is_connected("acme", "slack").unwrap());
     assert_eq!(gateway.count("/v1/providers"), 2);
@@ -150,4 +152,69 @@ fn a_program_that_ends_does_not_wait_for_a_pause() {
         assert_eq!(said(&asks.join().unwrap()), ("http_503", Some(503)));
     });
     assert_eq!(gateway.count("/v1/resolve"), 1);
+}
+
+/// The user connects, and the database goes away a moment later.
+#[test]
+fn an_answer_is_not_believed_after_another_answer() {
+    let gateway = DevGateway::start().unwrap();
+    let client = client(&gateway);
+    assert!(!client.is_connected("acme", "github").unwrap());
+    gateway.connect("acme", "github").unwrap();
+    assert!(client.is_connected("acme", "github").unwrap());
+    gateway.database_away(true);
+    let error = client.is_connected("acme", "github").unwrap_err();
+    assert_eq!(said(&error), ("broker_error", Some(502)));
+}
+
+/// What a program watches in an outage: no attempt tells it to send the user to the consent page.
+#[test]
+fn no_attempt_in_an_outage_says_that_the_user_has_to_connect() {
+    let gateway = connected();
+    let codes = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&codes);
+    let watched = options(&gateway).on_call(move |call| {
+        if let Some(error) = call.error {
+            assert!(!error.needs_reconnect() && error.is_retryable(), "{error}");
+            seen.lock().unwrap().push(error.code().to_owned());
+        }
+    });
+    let client = NexusClient::new(watched).unwrap();
+    gateway.database_away(true);
+    client.resolve_token("acme", "github").unwrap_err();
+    assert_eq!(
+        *codes.lock().unwrap(),
+        ["connection_not_found", "broker_error"]
+    );
+}
+
+/// A 403 is common, and does not mean that a token is dead.
+#[test]
+fn a_403_waits_for_a_gateway_that_hangs_for_a_second_at_most() {
+    let gateway = connected();
+    let client = client(&gateway);
+    let api = Server::start(|_| text(403, "not allowed"));
+    let github = client.fetcher(&TokenCache::new(), "acme", "github");
+    github.get_cached_token().unwrap();
+    gateway.fail_next_at("/v1/resolve", 1, Fault::Delay(HOUR));
+    let options = FetchOptions::default().timeout(HOUR);
+    assert_eq!(github.fetch(&api.url("/"), options).unwrap().0, 403);
+}
+
+/// The pauses of a flight that confirms an answer end as well.
+#[test]
+fn a_program_that_ends_does_not_wait_for_a_confirmation() {
+    let gateway = DevGateway::start().unwrap();
+    let policy = retrying(9, HOUR);
+    let client = NexusClient::new(options(&gateway).retry_policy(policy).timeout(HOUR)).unwrap();
+    gateway.database_away(true);
+    thread::scope(|scope| {
+        let asks = scope.spawn(|| client.is_connected("acme", "github").unwrap_err());
+        while gateway.count("/v1/providers") == 0 {
+            thread::sleep(Duration::from_millis(1));
+        }
+        assert!(client.drain(HOUR));
+        assert!(!asks.join().unwrap().needs_reconnect());
+    });
+    assert_eq!(gateway.count("/v1/providers"), 1);
 }

@@ -1,6 +1,6 @@
 //! The owner of a credential: a workspace at a provider.
 
-use crate::error::{self, Result};
+use crate::error::{self, Result, Subject};
 
 /// A workspace and a provider. `("a:b", "c")` and `("a", "b:c")` are different tenants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,14 @@ impl Tenant {
             workspace_id: workspace_id.into(),
             provider: provider.into(),
         }
+    }
+
+    /// Returns the tenant as errors and log lines name it. Empty for a blank name, which the error of `check` names.
+    pub(crate) fn subject(&self) -> Subject {
+        if self.check().is_err() {
+            return Subject::default();
+        }
+        Subject::tenant(&self.workspace_id, &self.provider)
     }
 
     /// Refuses a blank name with `invalid_input`.

@@ -47,13 +47,12 @@ impl Access {
         }
     }
 
-    /// Returns the tenant of the fetcher, for errors and log lines. Empty for a tenant with a blank name.
+    /// Returns the tenant of the fetcher, for errors and log lines. Empty for a session.
     pub(super) fn subject(&self) -> Subject {
         match &self.credential {
-            Credential::Tenant(_, tenant) if tenant.check().is_ok() => {
-                Subject::tenant(&tenant.workspace_id, &tenant.provider)
-            }
-            _ => Subject::default(),
+            Credential::Tenant(_, tenant) => tenant.subject(),
+            #[cfg(feature = "sessions")]
+            Credential::Session(_) => Subject::default(),
         }
     }
 

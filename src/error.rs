@@ -451,12 +451,13 @@ impl NexusError {
 
     /// Returns whether the same call may succeed later. True for most network failures, a timeout, `token_expired` and the
     /// statuses 408, 425, 429, 502, 503, 504, 520 to 527 and 530 (for the status of an API, 408, 425, 429 and 5xx). False
-    /// for a TLS failure, for `upstream_error` from a refresh, and if the error shows that the broker behind the gateway has
-    /// refused the request with a 4xx status other than 429.
+    /// for a TLS failure, for `upstream_error` from a refresh, if the error shows that the broker behind the gateway has
+    /// refused the request with a 4xx status other than 429, and if a redirect has turned a `POST` into a `GET`, because the
+    /// API has then acted on the `POST`.
     ///
     /// A `GET` can always be repeated. A fetch with another method may have been acted on if [`origin`](Self::origin) is
-    /// [`Origin::Api`] and [`may_have_been_sent`](Self::may_have_been_sent) is true. If the origin is [`Origin::Gateway`],
-    /// the fetch has got no token, and the API has not acted on the request.
+    /// [`Origin::Api`] and [`may_have_been_sent`](Self::may_have_been_sent) is true. If the origin is [`Origin::Gateway`]
+    /// and the error is retryable, the fetch has got no token, and the API has not acted on the request.
     ///
     /// # Example
     ///

@@ -78,11 +78,21 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         })
     }
 
-    /// Sends the request, and returns the response with the credential hidden.
+    /// Sends the request, and returns the response with the credential hidden. If a redirect has turned a request such as a
+    /// POST into a GET, the API has acted on the request, so an error after that is not retryable.
     fn run(mut self) -> Result<Response> {
+        let called = self.hop.options.method.clone();
         let sent = self.send_hops();
-        let response = sent.map_err(|error| self.after_response(error))?;
-        self.finish(response)
+        let is_done = !called.is_idempotent() && self.hop.options.method != called;
+        let response = sent.map_err(|error| self.after_response(error));
+        let response = response.and_then(|response| self.finish(response));
+        response.map_err(|error| {
+            if is_done && error.is_retryable() {
+                error.lasting()
+            } else {
+                error
+            }
+        })
     }
 
     /// Completes an error. Once the API has responded, it has had a request of this call, so no error is local, apart from

@@ -336,6 +336,37 @@ fn an_earlier_attempt_of_the_same_call_counts() {
     assert!(error.message().contains("connection refused"), "{error}");
 }
 
+/// A redirect to a GET follows what a POST has done, so a failure of the GET does not allow to repeat the POST.
+#[test]
+fn a_post_that_a_redirect_has_answered_is_not_repeated() {
+    // The status of the redirect, the reply to the request that follows it, and the error's code and origin. The
+    // gateway, which is asked about a 401, cannot be reached.
+    type After = (fn() -> Reply, &'static str, Origin);
+    let replies: [After; 4] = [
+        (|| text(401, "no"), "request_failed", Origin::Gateway),
+        (|| text(429, "no"), "http_429", Origin::Api),
+        (|| text(503, "no"), "http_503", Origin::Api),
+        (|| bytes(""), "request_failed", Origin::Api),
+    ];
+    for (reply, code, origin) in replies {
+        for status in [302, 303, 307] {
+            for (method, options) in methods() {
+                let api = Server::start(move |request| match request.path() {
+                    "/create" => redirect(status, "/made"),
+                    _ => reply(),
+                });
+                let failing = at("").options("http://127.0.0.1:1").timeout(LONG);
+                let options = options.http_status_as_error(true);
+                let error = fetch(failing, &api.url("/create"), options).unwrap_err();
+                let case = format!("{method}, {status}, {code}");
+                let is_done = method == "POST" && status != 307;
+                let expected = (origin, code, origin == Origin::Api, !is_done, false);
+                check(&case, &error, expected);
+            }
+        }
+    }
+}
+
 /// A server chooses the host of a redirect, and may build it from the token that it has received.
 #[test]
 fn an_error_after_a_redirect_does_not_show_the_host() {

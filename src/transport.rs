@@ -63,6 +63,7 @@ impl Outgoing<'_> {
             } else {
                 Origin::Api
             },
+            has_proxy: false,
         }
     }
 
@@ -153,7 +154,10 @@ impl Transport {
         if outcome.is_ok() && !self.has_responded.load(Relaxed) {
             self.has_responded.store(true, Relaxed);
         }
-        let target = request.target();
+        let target = Target {
+            has_proxy: proxy.is_some(),
+            ..request.target()
+        };
         let is_repeatable = request.is_repeatable();
         let counts = request.is_call || request.writer.is_some();
         let response = outcome.and_then(|it| read(it, deadline, max_body, counts, request.writer));
@@ -260,6 +264,7 @@ impl Transport {
             is_chosen: false,
             is_https: url::is_https(&url),
             server: Origin::Api,
+            has_proxy: false,
         };
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.

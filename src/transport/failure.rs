@@ -19,6 +19,8 @@ pub(super) struct Target {
     pub(super) is_chosen: bool,
     pub(super) is_https: bool,
     pub(super) server: Origin,
+    /// True if the request goes through a proxy.
+    pub(super) has_proxy: bool,
 }
 
 /// Describes an error of ureq, showing only the place of the target. `is_repeatable` states whether another attempt is
@@ -39,6 +41,9 @@ pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> N
         what += NO_CONNECT;
     }
     let is_unsent = precedes_request(error);
+    if target.has_proxy && is_unsent && is_of_connection(error) {
+        what += BY_PROXY;
+    }
     let message = format!("{}: {what}", target.place);
     let described = NexusError::new(kind, message).with(|inner| {
         inner.origin = if is_unsendable(error) {
@@ -66,6 +71,9 @@ pub(super) fn too_late(target: &Target) -> NexusError {
 }
 
 const NO_ADDRESS: &str = "the host name could not be looked up; check its spelling and the network";
+
+const BY_PROXY: &str =
+    "; the connection goes through a proxy, so check the proxy's address and the proxy settings";
 
 const NO_CONNECT: &str = ". An http URL needs CONNECT as well, which many proxies allow only to port 443: use an https URL, or \
     allow CONNECT to this port";
@@ -105,6 +113,12 @@ fn precedes_request(error: &Error) -> bool {
         // ureq completes the TLS handshake while it connects, and later errors of TLS are I/O errors.
         error => is_tls(error) || is_unsendable(error),
     }
+}
+
+/// Returns whether no connection was established, and neither TLS nor the message of a proxy tells why.
+fn is_of_connection(error: &Error) -> bool {
+    let is_explained = is_tls(error) || is_unsendable(error);
+    !is_explained && !matches!(error, Error::ConnectProxyFailed(_))
 }
 
 /// Returns whether the TLS library has failed.

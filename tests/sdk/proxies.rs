@@ -111,6 +111,18 @@ fn a_variable_that_cannot_be_read_is_an_error_and_no_way_past_the_proxy() {
     }
 }
 
+/// The error of the connection alone would look as if the API was down.
+#[test]
+fn an_error_says_that_the_connection_goes_through_a_proxy() {
+    for proxy in ["http://127.0.0.1:1", "http://proxy.invalid:8080"] {
+        let output = behind(&[("ALL_PROXY", proxy)]);
+        let said = String::from_utf8_lossy(&output.stdout);
+        let end = "; the connection goes through a proxy, so check the proxy's address and the proxy settings";
+        let found = said.lines().filter(|line| line.ends_with(end)).count();
+        assert_eq!(found, 2, "{said}");
+    }
+}
+
 #[test]
 fn an_agent_without_a_proxy_goes_past_those_of_the_environment() {
     let proxy = Server::start(|_| text(403, ""));

@@ -257,9 +257,11 @@ const TLS_ADVICE: [(&[&str], &str); 6] = [
     ),
 ];
 
-/// The messages of rustls and OpenSSL about an authority that they do not trust, and about a lack of any authority.
-const UNTRUSTED: [&str; 4] = [
+/// The messages of rustls and OpenSSL about an authority that they do not trust, and about a lack of any authority. An
+/// authority that was made anew under its old name leads to `BadSignature`.
+const UNTRUSTED: [&str; 5] = [
     "UnknownIssuer",
+    "BadSignature",
     "self-signed",
     "local issuer",
     "No CA certificates",
@@ -348,6 +350,7 @@ mod tests {
                 "certificate verify failed (hostname mismatch)",
                 "in its subjectAltName",
             ),
+            ("invalid peer certificate: BadSignature", "or set `agent`"),
             ("invalid peer certificate: Expired", "renew the certificate"),
             (
                 "certificate verify failed (certificate has expired)",

@@ -166,8 +166,19 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         }
     }
 
+    /// Returns the lowest status that becomes an error.
+    fn error_from(&self) -> u16 {
+        let as_error = self.hop.options.http_status_as_error == Some(true);
+        match &self.destination {
+            Some(_) => 300,
+            None if as_error => 400,
+            None => u16::MAX,
+        }
+    }
+
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
+        let error_from = self.error_from();
         let access = self.access;
         let client = &access.client;
         let deadline = self.deadline;
@@ -191,6 +202,7 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
                 body: options.data.as_deref(),
                 may_refresh: false,
                 is_call: false,
+                error_from,
                 has_reconnected,
                 writer: destination.as_mut().map(|it| it as _),
             };
@@ -219,12 +231,8 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
 
     /// Hides the credential in the response. Returns the error for its status, if the options ask for an error.
     fn finish(self, response: Response) -> Result<Response> {
+        let is_error = response.status().as_u16() >= self.error_from();
         let (mut head, mut body) = response.into_parts();
-        let as_error = self.hop.options.http_status_as_error == Some(true);
-        let is_error = match self.destination {
-            Some(_) => !head.status.is_success(),
-            None => as_error && head.status.as_u16() >= 400,
-        };
         if let Some(secrets) = self
             .secrets
             .filter(|_| is_error || self.access.hide_credential)

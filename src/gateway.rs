@@ -284,6 +284,7 @@ impl Gateway {
             body: call.body.as_deref(),
             may_refresh,
             is_call: true,
+            error_from: 300,
             has_reconnected,
             writer: None,
         };

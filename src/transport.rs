@@ -41,12 +41,14 @@ pub(crate) struct Outgoing<'a> {
     /// True if the gateway may refresh a token. The request then uses a new connection, and the timeouts of the caller's
     /// own agent do not apply. After a network failure, it is sent again only if it was certainly not received.
     pub(crate) may_refresh: bool,
-    /// True for a call to the gateway. If its response is not a success, at most 64 KiB of the body are read, and a body
-    /// that breaks off is not an error.
+    /// True for a call to the gateway.
     pub(crate) is_call: bool,
+    /// The lowest status that becomes an error. At most 64 KiB of the body of such a response are read, and a body that breaks
+    /// off is not an error of its own.
+    pub(crate) error_from: u16,
     /// True once the fetch or call that this request is a part of has replaced a connection that was cut.
     pub(crate) has_reconnected: &'a Cell<bool>,
-    /// Gets the body of a success as it arrives. Of another response, only as much is read as of a call's.
+    /// Gets the body of a response with a lower status as it arrives.
     pub(crate) writer: Option<&'a mut dyn io::Write>,
 }
 
@@ -159,8 +161,9 @@ impl Transport {
             ..request.target()
         };
         let is_repeatable = request.is_repeatable();
-        let counts = request.is_call || request.writer.is_some();
-        let response = outcome.and_then(|it| read(it, deadline, max_body, counts, request.writer));
+        let error_from = request.error_from;
+        let response =
+            outcome.and_then(|it| read(it, deadline, max_body, error_from, request.writer));
         response.map_err(|error| {
             let described = failure::describe(&error, &target, is_repeatable);
             // The first of two attempts may have reached the server.

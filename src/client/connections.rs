@@ -84,8 +84,7 @@ impl NexusClient {
     /// `unsupported_strategy`). While the broker's database is away, the call returns an error and never `false`:
     /// [`refreshes`](crate::refreshes#whether-a-connection-is-missing) says how an answer is confirmed.
     ///
-    /// Blocks for at most the client's timeout (30 s) for each attempt. An answer of `false` takes half a second longer,
-    /// unless it was confirmed in the last 5 s.
+    /// Blocks for at most the client's timeout (30 s) for each attempt. An answer of `false` takes half a second longer.
     ///
     /// # Errors
     ///

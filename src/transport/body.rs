@@ -15,18 +15,18 @@ pub(crate) type Response = http::Response<Vec<u8>>;
 /// The part of a gateway's error body that is read, in bytes. Parsed JSON can take a hundred times as much memory.
 const MAX_REFUSAL: u64 = 64 << 10;
 
-/// Reads a response to its end. A body of more than `max` bytes is an error. With `status_counts`, a body that belongs to
-/// no success and that is longer than `MAX_REFUSAL` or breaks off is cut short without an error. The body of a success goes
-/// to the writer, if there is one.
+/// Reads a response to its end. A body of more than `max` bytes is an error. If the status becomes an error, because it is
+/// `error_from` or higher, a body that is longer than `MAX_REFUSAL` or breaks off is cut short without an error. Any other
+/// body goes to the writer, if there is one.
 pub(super) fn read(
     response: http::Response<Body>,
     deadline: Deadline,
     max: u64,
-    status_counts: bool,
+    error_from: u16,
     writer: Option<&mut dyn io::Write>,
 ) -> Result<Response, ureq::Error> {
     let (head, body) = response.into_parts();
-    let is_refusal = status_counts && !head.status.is_success();
+    let is_refusal = head.status.as_u16() >= error_from;
     let limit = if is_refusal { MAX_REFUSAL } else { max };
     if !is_refusal && !is_framed(&head) {
         let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";

@@ -104,6 +104,7 @@ impl Asked {
             body: self.body.as_deref(),
             may_refresh: self.may_refresh,
             is_call: false,
+            error_from: u16::MAX,
             has_reconnected: &Cell::new(false),
             writer: None,
         };

@@ -9,7 +9,8 @@ use nexus_sdk::{AgentSessionInput, ErrorKind, FetchOptions, NexusError, Origin, 
 use serde_json::{Value, json};
 
 use crate::support::{
-    Server, client, connected, fetch, gateway, granting, redirect, reply, retrying, text,
+    Server, bytes, client, connected, fetch, fetcher, gateway, granting, options, redirect, reply,
+    retrying, text,
 };
 
 fn get() -> FetchOptions {
@@ -181,6 +182,28 @@ fn an_error_shows_200_characters_of_the_body_and_never_the_credential() {
         );
         let is_said = shown.contains("[2J [credential] y");
         assert_eq!(is_said, before == 0, "{shown}");
+    }
+}
+
+/// The status is the error, whatever becomes of the body.
+#[test]
+fn an_error_for_a_status_does_not_depend_on_its_body() {
+    let bodies = [
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 99\r\n\r\ncut off".to_owned(),
+        "HTTP/1.1 404 Not Found\r\nContent-Encoding: gzip\r\nContent-Length: 12\r\n\r\nplain, alas!".to_owned(),
+        format!("HTTP/1.1 404 Not Found\r\nContent-Length: 2000\r\n\r\n{}", "x".repeat(2000)),
+    ];
+    for body in bodies {
+        let server = Server::play(vec![bytes(body)]);
+        let limited = options(&server).max_body_bytes(1000);
+        let error = fetcher(limited)
+            .fetch(&server.url("/"), strict())
+            .unwrap_err();
+        assert_eq!(
+            (error.code(), error.is_retryable()),
+            ("http_404", false),
+            "{error}"
+        );
     }
 }
 

@@ -1,7 +1,7 @@
 //! The state that a client shares with its fetchers and agents, and the map of the crate.
 //!
 //! 1. [`client`](crate::client) has one short method for each operation of the gateway.
-//! 2. [`fetch`](crate::fetch) sends one authenticated request, with its redirects, retries and replay after a 401.
+//! 2. [`fetch`](crate::fetch) sends one authenticated request, with its redirects, retries and replay after a 401 or 403.
 //! 3. [`resolve`](crate::resolve) gets a tenant's token, from its slot or through a flight.
 //! 4. [`cache`](crate::cache) holds a [`slot`](crate::slot) for each tenant, which decides what its token is worth.
 //! 5. [`flights`](crate::flights) makes the calls that can refresh a token, one at a time for each tenant or unknown id.

@@ -53,7 +53,8 @@ const BASE: Case = Case {
     dir: None,
     line: None,
 };
-const WITHOUT: Option<&str> = Some("warn: continuing without the lock");
+const WITHOUT: Option<&str> =
+    Some("warn: workspace \"ws\", provider \"github\": continuing without the lock");
 
 #[rustfmt::skip]
 const CASES: &[Case] = &[

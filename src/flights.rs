@@ -99,12 +99,17 @@ enum Join {
 }
 
 impl Response {
-    fn new(success: Success, subject: Subject) -> Self {
-        Self {
+    /// Reads the token of a resolve at once, so that no caller does so later, while it holds a lock.
+    fn new(success: Success, request: &Request) -> Self {
+        let response = Self {
             success,
-            subject,
+            subject: request.subject.clone(),
             token: OnceLock::new(),
+        };
+        if request.asked == Asked::Resolve {
+            let _ = response.token();
         }
+        response
     }
 
     pub(crate) fn body(&self) -> &Object {
@@ -307,15 +312,16 @@ impl Flights {
         let flights = Arc::clone(self);
         let started = Arc::clone(flight);
         let run = move || {
-            let ask = AssertUnwindSafe(|| flights.ask(&started));
+            let ask = AssertUnwindSafe(|| {
+                let success = flights.ask(&started)?;
+                Ok(Response::new(success, &started.request))
+            });
             let answer = panic::catch_unwind(ask).unwrap_or_else(|_| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
                                on stderr; try again";
                 Err(NexusError::new(ErrorKind::RequestFailed, message))
             });
-            let subject = started.request.subject.clone();
-            let response = answer.map(|success| Response::new(success, subject));
-            flights.finish(&started, response);
+            flights.finish(&started, answer);
         };
         if let Err(error) = sync::spawn("nexus-flight", run) {
             let message = format!("cannot start a thread to call the gateway: {error}; try again");

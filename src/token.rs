@@ -125,8 +125,8 @@ impl TokenResponse {
     ///
     /// # Errors
     ///
-    /// `invalid_credentials` if a field that the strategy needs is missing, or if a header cannot carry the
-    /// credential. `invalid_response` if the strategy's config lacks a required field or names an invalid header.
+    /// `invalid_credentials` if a field that the strategy needs is missing, if the credential has a line break, or if
+    /// a header cannot carry it. `invalid_response` if the strategy's config lacks a required field or names an invalid header.
     /// `unsupported_strategy` for a strategy that this build does not support, or whose type is not a string.
     pub(crate) fn to_cached(&self, clock: ResponseClock) -> Result<CachedToken> {
         let credentials = self.credentials.as_ref();
@@ -139,9 +139,7 @@ impl TokenResponse {
         let assumed = clock.at.after(DEFAULT_TTL).wall;
         let token_type = self.token_type.as_deref().unwrap_or("Bearer");
         let end = stated.unwrap_or(assumed);
-        // Spaces around a token or key come from copying it. A password keeps its spaces.
-        let access_token = self.access_token.trim_matches(SPACES);
-        let mut token = CachedToken::new(access_token, token_type.trim_matches(SPACES), end);
+        let mut token = CachedToken::new(trimmed(&self.access_token), trimmed(token_type), end);
         token.credentials = credentials.cloned().unwrap_or_default();
         token.assumed_expiry = stated.is_none().then_some(assumed);
         // The credentials of a self-hosted instance may contain its base URL.
@@ -162,6 +160,7 @@ impl TokenResponse {
             Some("aws_sigv4") => self.aws_sigv4(&mut token),
             Some(other) => Err(unsupported(other)),
         }?;
+        token.check_line_breaks()?;
         if token.place == Place::Header {
             token.to_header()?;
         }
@@ -183,7 +182,7 @@ impl TokenResponse {
             Ok(key) => token.access_token = key,
         }
         token.header_name = self.config_or("header_name", "Authorization");
-        if let Some(prefix) = self.config("value_prefix") {
+        if let Some(prefix) = self.raw_config("value_prefix") {
             token.token_type = match prefix.trim() {
                 "" => token.header_name.clone(),
                 prefix => prefix.to_owned(),
@@ -200,7 +199,7 @@ impl TokenResponse {
     fn basic_auth(&self, token: &mut CachedToken) -> Result<()> {
         let user = self.needed(&self.config_or("username_field", "username"))?;
         let password_field = self.config_or("password_field", "password");
-        let password = self.field(&password_field).unwrap_or_default();
+        let password = self.password(&password_field).unwrap_or_default();
         let pair = [&user, ":", &password].concat();
         token.access_token = base64(pair.as_bytes());
         "Basic ".clone_into(&mut token.value_prefix);
@@ -223,7 +222,7 @@ impl TokenResponse {
         token.put_in(Place::Path(named), String::new());
     }
 
-    /// Returns the strategy's type in lower case, or `None` if it is missing, `null` or empty. A response may
+    /// Returns the strategy's type in lower case and without spaces around it, or `None` if it is missing, `null` or empty. A response may
     /// have the type in place of the strategy object. A type that is not a string is returned as an empty
     /// string, which is not the type of any strategy.
     fn kind(&self) -> Option<String> {
@@ -233,24 +232,29 @@ impl TokenResponse {
         };
         match kind {
             Value::Null => None,
-            Value::String(kind) => Some(kind.to_ascii_lowercase()).filter(|kind| !kind.is_empty()),
+            Value::String(kind) => {
+                Some(trimmed(kind).to_ascii_lowercase()).filter(|kind| !kind.is_empty())
+            }
             _ => Some(String::new()),
         }
     }
 
-    /// Returns a field of the strategy's config.
-    fn config(&self, field: &str) -> Option<String> {
+    /// Returns a field of the strategy's config as it is, because a prefix normally ends with a space.
+    fn raw_config(&self, field: &str) -> Option<String> {
         json::text(json::object(self.strategy.as_ref()?, "config")?, field)
     }
 
+    /// Returns a field of the strategy's config, without spaces around it. A blank field counts as missing.
+    fn config(&self, field: &str) -> Option<String> {
+        not_blank(&self.raw_config(field)?)
+    }
+
     fn config_or(&self, field: &str, default: &str) -> String {
-        let found = self.config(field).filter(|text| !text.is_empty());
-        found.unwrap_or_else(|| default.to_owned())
+        self.config(field).unwrap_or_else(|| default.to_owned())
     }
 
     fn config_needed(&self, field: &str) -> Result<String> {
-        let found = self.config(field).filter(|text| !text.is_empty());
-        found.ok_or_else(|| {
+        self.config(field).ok_or_else(|| {
             let problem = format!(
                 "the provider's strategy has no `{field}` in its config; ask the gateway's operator to add it"
             );
@@ -258,18 +262,19 @@ impl TokenResponse {
         })
     }
 
-    /// Returns the key of a provider with the strategy `header` or `query_param`, without spaces around it.
+    /// Returns the key of a provider with the strategy `header` or `query_param`.
     fn static_key(&self) -> Result<String> {
-        let field = self.config_or("credential_field", "api_key");
-        let key = self.needed(&field)?.trim_matches(SPACES).to_owned();
-        if key.is_empty() {
-            return Err(NexusError::no_credential(&field));
-        }
-        Ok(key)
+        self.needed(&self.config_or("credential_field", "api_key"))
     }
 
-    /// Returns a field of the credentials.
+    /// Returns a field of the credentials without the spaces around it, which come from copying. A blank field counts as
+    /// missing.
     fn field(&self, name: &str) -> Option<String> {
+        not_blank(&json::text(self.credentials.as_ref()?, name)?)
+    }
+
+    /// Returns a field of the credentials as it is, because a password may begin or end with a space.
+    fn password(&self, name: &str) -> Option<String> {
         json::filled(self.credentials.as_ref()?, name)
     }
 
@@ -277,6 +282,15 @@ impl TokenResponse {
         let found = self.field(field);
         found.ok_or_else(|| NexusError::no_credential(field))
     }
+}
+
+/// Returns a text without the spaces around it.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_matches(SPACES)
+}
+
+fn not_blank(text: &str) -> Option<String> {
+    Some(trimmed(text).to_owned()).filter(|text| !text.is_empty())
 }
 
 fn unsupported(kind: &str) -> NexusError {

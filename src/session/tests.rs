@@ -111,6 +111,8 @@ fn the_token_has_two_names() {
             Some("a"),
         ),
         (json!({"access_token": "", "session_token": "s"}), Some("s")),
+        (json!({"access_token": " a\t"}), Some("a")),
+        (json!({"access_token": " "}), None),
         (json!({}), None),
     ];
     for (mut response, expected) in table {

@@ -199,6 +199,18 @@ impl CachedToken {
         self.place = place;
     }
 
+    /// Refuses a credential with a line break, wherever it would go: no header and no Basic credential (RFC 7617 section 2)
+    /// can carry a line break, and elsewhere it comes from copying. The fields of a path are checked when they are used,
+    /// because a field that is not used may have several lines.
+    pub(super) fn check_line_breaks(&self) -> Result<()> {
+        let others = self.other_secrets.iter().map(|secret| &**secret);
+        let mut secrets = others.chain([&*self.access_token]);
+        if secrets.any(has_line_break) {
+            return Err(several_lines());
+        }
+        Ok(())
+    }
+
     /// Refuses a header that a program has set although no header carries the credential.
     fn check_header(&self) -> Result<()> {
         let is_unused = match &self.place {
@@ -347,6 +359,9 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
                            literal braces as %7B and %7D";
             NexusError::new(ErrorKind::InvalidCredentials, problem)
         })?;
+        if has_line_break(value) {
+            return Err(several_lines());
+        }
         filled.push_str(before);
         filled.push_str(&url::encode_credential(value, filled.contains('?')));
         rest = after;
@@ -356,6 +371,15 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
         return Err(NexusError::invalid_input("url", problem));
     }
     Ok(filled + rest)
+}
+
+fn has_line_break(secret: &str) -> bool {
+    secret.contains(['\r', '\n'])
+}
+
+fn several_lines() -> NexusError {
+    let problem = "the credential has a line break; let the user connect the provider again, with the credential on a single line";
+    NexusError::new(ErrorKind::InvalidCredentials, problem)
 }
 
 /// Sets a query parameter, and removes all others of the same name.

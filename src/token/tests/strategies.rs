@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::header;
 use crate::seeded::Seeded;
+#[cfg(feature = "signing")]
+use crate::signing::Signature;
 use crate::time::Now;
 
 fn read(
@@ -94,12 +96,89 @@ fn spaces_around_a_credential() {
         (query, json!({"api_key": " \t"}), "invalid_credentials"),
     ];
     check(&table);
+    let odd = json!({"type": "\tPath "});
+    let fields = json!({"a": " k-1\t", "b": " ", "c": "\t"});
+    check(&[(odd, fields, "{a=k-1}")]);
     for token in ["t-1 ", "\tt-1\t"] {
         let made = made_of(&json!(null), &json!({}), Some(token), None);
         assert_eq!(made, "Authorization: Bearer t-1", "{token:?}");
     }
     let made = made_of(&json!(null), &json!({}), Some(" "), None);
     assert_eq!(made, "invalid_credentials");
+}
+
+/// A name in the strategy's config may end with a space as well, and only a prefix contains it.
+#[test]
+fn spaces_around_a_name_in_the_config() {
+    let odd = |kind: &str, config: Value| json!({"type": format!(" {kind}\t"), "config": config});
+    let secrets = json!({"api_key": "k-1", "username": "u", "password": "p", "other": "o-1"});
+    #[rustfmt::skip]
+    let table = [
+        (odd("header", json!({"header_name": " X-A\t"})), "X-A: k-1"),
+        (odd("header", json!({"header_name": " "})), "Authorization: Bearer k-1"),
+        (odd("header", json!({"credential_field": "other "})), "Authorization: Bearer o-1"),
+        (odd("header", json!({"credential_field": "\t", "value_prefix": "Key "})), "Authorization: Key k-1"),
+        (odd("query_param", json!({"param_name": "key ", "credential_field": " other"})), "?key=o-1"),
+        (odd("query_param", json!({"param_name": " "})), "invalid_response"),
+        (odd("basic_auth", json!({"username_field": "username ", "password_field": " password"})), "Authorization: Basic dTpw"),
+        (json!(" header "), "Authorization: Bearer k-1"),
+    ];
+    check(&table.map(|(strategy, expected)| (strategy, secrets.clone(), expected)));
+    let made = made_of(&json!(" "), &json!({}), Some("t-1"), None);
+    assert_eq!(made, "Authorization: Bearer t-1");
+}
+
+#[cfg(feature = "signing")]
+#[test]
+fn spaces_around_what_signs() {
+    let secrets = json!({"api_secret": " s ", "access_key": "a ", "secret_key": "\tk", "session_token": "t "});
+    let config = json!({"header_name": "X-Sig ", "algo": " sha1", "encoding": "hex ", "secret_field": "api_secret "});
+    let hmac = json!({"type": "hmac_payload ", "config": config});
+    let made = read(&hmac, &secrets, None, None).unwrap();
+    assert_eq!((&*made.header_name, &*made.access_token), ("X-Sig", "s"));
+    let aws = json!({"type": "aws_sigv4", "config": {"service": "s3 ", "region": " eu-west-1"}});
+    let made = read(&aws, &secrets, None, None).unwrap();
+    let Place::Signature(Signature::Aws(key)) = made.place else {
+        panic!("not signed");
+    };
+    let parts = [&key.service, &key.region, &key.access_key];
+    assert_eq!(parts, ["s3", "eu-west-1", "a"]);
+    assert_eq!(key.session_token.as_deref(), Some("t"));
+    assert_eq!(made.access_token, "k");
+}
+
+#[test]
+fn a_line_break_in_a_credential() {
+    let query = json!({"type": "query_param", "config": {"param_name": "key"}});
+    let mut strategies = vec![json!(null), json!("header"), json!("basic_auth"), query];
+    if cfg!(feature = "signing") {
+        strategies.push(json!({"type": "hmac_payload", "config": {"header_name": "X-Sig"}}));
+        strategies.push(json!({"type": "aws_sigv4", "config": {"service": "s3"}}));
+    }
+    for secret in ["abc\n", "a\r\nb", "\rabc", " \n", "\n"] {
+        let fields = json!({
+            "api_key": secret, "username": "u", "password": secret, "api_secret": secret,
+            "access_key": "a", "secret_key": secret,
+        });
+        for strategy in &strategies {
+            let made = made_of(strategy, &fields, Some(secret), None);
+            assert_eq!(made, "invalid_credentials", "{strategy} with {secret:?}");
+        }
+        let user = json!({"username": secret, "password": "p"});
+        check(&[(json!("basic_auth"), user, "invalid_credentials")]);
+        let made = read(
+            &json!("path"),
+            &json!({"a": secret, "b": "k-1"}),
+            None,
+            None,
+        )
+        .unwrap();
+        let refused = made.target("https://a.example/{a}/{b}").unwrap_err();
+        assert_eq!(refused.code(), "invalid_credentials", "{secret:?}");
+        assert!(!refused.message().contains(secret));
+        let unused = made.target("https://a.example/{b}").unwrap();
+        assert_eq!(unused, "https://a.example/k-1");
+    }
 }
 
 #[test]
@@ -160,7 +239,7 @@ fn header() {
 #[test]
 fn headers_that_no_credential_goes_into() {
     let header = |config: Value| json!({"type": "header", "config": config});
-    for name in ["X A", "X:A", ":authority", "X\r\nA", "X\0", "é", " X-A"] {
+    for name in ["X A", "X:A", ":authority", "X\r\nA", "X\0", "é", "X-A\n"] {
         let strategy = header(json!({"header_name": name}));
         let made = made_of(&strategy, &json!({"api_key": "k-1"}), None, None);
         assert_eq!(made, "invalid_response", "{name:?}");
@@ -230,7 +309,7 @@ fn query_param_and_path() {
     let table = [
         (query(json!({"param_name": "key"})), key.clone(), "?key=k-1"),
         (query(json!({"param_name": "key", "credential_field": "other"})), key.clone(), "?key=o-1"),
-        (query(json!({"param_name": "key"})), json!({"api_key": "a\r\nb"}), "?key=a\r\nb"),
+        (query(json!({"param_name": "key"})), json!({"api_key": "a b"}), "?key=a b"),
         (query(json!({"param_name": "key", "credential_field": "none"})), key.clone(), "invalid_credentials"),
         (query(json!(null)), key.clone(), "invalid_response"),
         (json!({"type": "path"}), key, "{api_key=k-1}{other=o-1}"),
@@ -242,7 +321,7 @@ fn query_param_and_path() {
 
 #[test]
 fn what_cannot_be_put_on_a_request() {
-    let types = ["saml", "api_key", "header ", "a\r\n[x]"];
+    let types = ["saml", "api_key", "header\n", "a\r\n[x]"];
     let objects = types.map(|kind| json!({"type": kind, "config": {"param_name": "k"}}));
     let odd = [json!({"type": 1}), json!(["oauth2"]), json!(7)];
     for strategy in objects.into_iter().chain(odd) {

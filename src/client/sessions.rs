@@ -164,7 +164,8 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn session_fetcher(&self, session: &AgentSession) -> Result<Fetcher> {
-        let credential = Credential::Session(session.credential()?.into());
+        let (token, id) = (session.credential()?.into(), &*session.session_id);
+        let credential = Credential::Session(token, id.into());
         Ok(Fetcher::new(&self.0, credential))
     }
 

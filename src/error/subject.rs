@@ -32,6 +32,14 @@ impl Subject {
         }
     }
 
+    #[cfg(feature = "sessions")]
+    pub(crate) fn session(id: &str) -> Self {
+        Self {
+            session_id: Some(id.into()),
+            ..Self::default()
+        }
+    }
+
     /// Returns the beginning of a message about this subject, or an empty string.
     pub(crate) fn prefix(&self) -> String {
         if self.is_empty() {

@@ -31,9 +31,9 @@ pub(crate) enum Credential {
     /// The credential of a workspace and provider, from the cache or from the gateway. With a blank name, every request
     /// fails.
     Tenant(TokenCache, Arc<Tenant>),
-    /// The credential of an agent session. It is not replaced after a 401.
+    /// The credential of the agent session with this id. It is not replaced after a 401.
     #[cfg(feature = "sessions")]
-    Session(Arc<CachedToken>),
+    Session(Arc<CachedToken>, Arc<str>),
 }
 
 impl Access {
@@ -47,12 +47,12 @@ impl Access {
         }
     }
 
-    /// Returns the tenant of the fetcher, for errors and log lines. Empty for a session.
+    /// Returns the tenant or session of the fetcher, for errors and log lines. Empty for a tenant with a blank name.
     pub(super) fn subject(&self) -> Subject {
         match &self.credential {
             Credential::Tenant(_, tenant) => tenant.subject(),
             #[cfg(feature = "sessions")]
-            Credential::Session(_) => Subject::default(),
+            Credential::Session(_, id) => Subject::session(id),
         }
     }
 
@@ -66,7 +66,7 @@ impl Access {
         match &self.credential {
             Credential::Tenant(cache, tenant) => self.client.token(cache, tenant, deadline),
             #[cfg(feature = "sessions")]
-            Credential::Session(token) => Ok((Arc::clone(token), Source::Gateway)),
+            Credential::Session(token, _) => Ok((Arc::clone(token), Source::Gateway)),
         }
     }
 
@@ -84,7 +84,7 @@ impl Access {
         let (cache, tenant) = match &self.credential {
             Credential::Tenant(cache, tenant) => (cache, tenant),
             #[cfg(feature = "sessions")]
-            Credential::Session(_) => return Ok(Replacement::Confirmed),
+            Credential::Session(..) => return Ok(Replacement::Confirmed),
         };
         let log = self.client.log;
         let prefix = self.subject().prefix();

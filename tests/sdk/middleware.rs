@@ -168,6 +168,8 @@ fn a_sessions_agent_has_the_sessions_token() {
     assert_eq!(agent.get("/user").call().unwrap().status(), 200);
     let foreign = agent.get("https://localhost:1/").call().unwrap_err();
     assert_eq!(code(&foreign), "host_not_allowed");
+    let named = format!("session {:?}: ", session.session_id);
+    assert!(foreign.to_string().contains(&named), "{foreign}");
     assert_eq!(gateway.count("/v1/resolve"), 0);
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::SystemTime;
 
-use nexus_sdk::AgentSessionInput;
 use nexus_sdk::testing::DevGateway;
+use nexus_sdk::{AgentSessionInput, FetchOptions};
 
 use crate::errors::METHODS;
 use crate::support::{client, said};
@@ -33,6 +33,8 @@ fn a_session_is_used_and_closed() {
     assert_eq!(fetcher.get("/user").unwrap().0, 200);
     let elsewhere = fetcher.get("https://127.0.0.1:1/").unwrap_err();
     assert_eq!(elsewhere.code(), "host_not_allowed");
+    let named = format!("host_not_allowed: session {:?}: ", session.session_id);
+    assert!(elsewhere.to_string().starts_with(&named), "{elsewhere}");
     assert_eq!(gateway.count("/v1/resolve"), 0, "the session has a token");
     let resolved = client.resolve_token("acme", "github").unwrap();
     assert_eq!(resolved.access_token, token, "the connection's own token");
@@ -47,6 +49,10 @@ fn a_session_is_used_and_closed() {
     }
     assert!(gateway.end_grant("acme", "github"));
     assert_eq!(fetcher.get("/user").unwrap().0, 401, "a status is data");
+    let strict = FetchOptions::default().http_status_as_error(true);
+    let refused = fetcher.fetch("/user", strict).unwrap_err();
+    let named = format!("http_401: session {:?}: ", session.session_id);
+    assert!(refused.to_string().starts_with(&named), "{refused}");
 }
 
 #[test]

@@ -435,6 +435,9 @@ impl NexusClientOptions {
     /// message is on stderr as usual. A program that is built with `panic = "abort"` ends.) Requests to an API are not
     /// reported, nor is a call that needs no request, because its token is in the cache.
     ///
+    /// The function must neither call the same client for the same workspace and provider nor
+    /// [`drain`](crate::NexusClient::drain) it, because both wait for the end of the call that the function reports.
+    ///
     /// An error of [`resolve`](GatewayCall::operation) whose [`is_retryable`](crate::NexusError::is_retryable) is true
     /// means that a token could not be renewed just now.
     ///

@@ -431,7 +431,8 @@ impl Fetcher {
     ///
     /// The agent is that of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with two differences: it
     /// sends requests only to the URLs that [`base_url`](Self::base_url) and [`allow_hosts`](Self::allow_hosts) allow, and
-    /// it appends a relative URL to the base. Without either setting, it goes to every host. Other settings of the fetcher,
+    /// it appends a relative URL to the base. A relative URL has to begin with a slash, because the agent gets a parsed URL, in
+    /// which `user` is a host. Without either setting, it goes to every host. Other settings of the fetcher,
     /// such as [`defaults`](Self::defaults) and [`hide_credential`](Self::hide_credential), do not apply to the agent.
     ///
     /// Does not block. For a session's fetcher, the agent uses the session's token.

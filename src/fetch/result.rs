@@ -19,6 +19,10 @@ const MAX_SEARCHED: usize = 64 * 1024;
 /// A byte order mark before the JSON is skipped. An empty body, such as that of a 204, counts as `null`: it can be parsed as
 /// `()`, as an `Option` or as a [`serde_json::Value`].
 ///
+/// The error for a status shows the beginning of the body. If the API repeats the credential there, the error shows it
+/// unless the fetcher has [`hide_credential`](crate::Fetcher::hide_credential); with
+/// [`http_status_as_error`](crate::FetchOptions::http_status_as_error), the credential is always hidden.
+///
 /// # Example
 ///
 /// ```

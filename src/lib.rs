@@ -257,6 +257,7 @@ mod log;
 #[cfg(any(feature = "consent", feature = "testing"))]
 mod loopback;
 mod options;
+mod panics;
 mod providers;
 mod resolve;
 mod retry;

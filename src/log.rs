@@ -131,7 +131,7 @@ impl Log {
                 ::log::log!(target: TARGET, facade_level, "{line}");
             }
         };
-        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(say));
+        crate::panics::contained(say);
     }
 }
 

@@ -77,6 +77,28 @@ fn the_logger_decides_and_off_is_off() {
     assert_eq!(lines_of(LogLevel::Off), []);
     a_logger_that_panics_loses_its_line_alone();
     an_outage_is_told_once_for_each_tenant();
+    a_panic_in_on_call_is_told_with_the_tenant();
+}
+
+/// Panics again when it is dropped.
+struct Twice;
+
+impl Drop for Twice {
+    fn drop(&mut self) {
+        panic!("the second panic");
+    }
+}
+
+fn a_panic_in_on_call_is_told_with_the_tenant() {
+    let gateway = DevGateway::start().unwrap();
+    gateway.connect("acme", "github").unwrap();
+    let options = NexusClientOptions::new(gateway.url()).on_call(|_| std::panic::panic_any(Twice));
+    let client = NexusClient::new(options).unwrap();
+    client.resolve_token("acme", "github").unwrap();
+    let lines = std::mem::take(&mut *LINES.lock().unwrap());
+    let warning = lines.iter().find(|line| line.0 == Level::Warn).unwrap();
+    let start = "workspace \"acme\", provider \"github\": on_call panicked; ";
+    assert!(warning.1.starts_with(start), "{lines:?}");
 }
 
 /// An outage costs one warning for each tenant, whatever the number of threads and attempts that run into it, and one more

@@ -1,12 +1,13 @@
 //! The report on an attempt to reach the gateway, for the program's own metrics and for the log.
 
 use std::fmt;
-use std::panic::{self, AssertUnwindSafe};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::NexusError;
+use crate::error::{NexusError, Subject};
 use crate::log::Log;
+use crate::panics;
 
 /// An attempt to reach the gateway, for [`NexusClientOptions::on_call`](crate::NexusClientOptions::on_call).
 ///
@@ -48,6 +49,17 @@ pub struct GatewayCall<'a> {
     pub error: Option<&'a NexusError>,
 }
 
+impl GatewayCall<'_> {
+    fn subject(&self) -> Subject {
+        Subject {
+            workspace_id: self.workspace_id.map(Into::into),
+            provider: self.provider.map(Into::into),
+            connection_id: self.connection_id.map(Into::into),
+            ..Subject::default()
+        }
+    }
+}
+
 type Hook = dyn Fn(&GatewayCall<'_>) + Send + Sync;
 
 /// The program's function for [`GatewayCall`]s. It counts as unwind safe, because a panic in it is caught.
@@ -60,10 +72,10 @@ impl OnCall {
 
     /// Calls the function. A panic in it must not end the call to the gateway, whose response may hold a new token.
     pub(crate) fn call(&self, call: &GatewayCall<'_>, log: Log) {
-        let hook = AssertUnwindSafe(|| (self.0)(call));
-        if panic::catch_unwind(hook).is_err() {
+        if !panics::contained(|| (self.0)(call)) {
+            let prefix = call.subject().prefix();
             log.warn(format_args!(
-                "on_call panicked; the panic's own message is on stderr, and the call to the gateway goes on"
+                "{prefix}on_call panicked; the panic's own message is on stderr, and the call to the gateway goes on"
             ));
         }
     }

@@ -166,13 +166,15 @@ fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Valu
 
 /// Runs the tool. The model also reads the text of an error.
 fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String> {
-    // Models send `null` for what they leave out, and integers as strings or with a fraction of 0.
+    // Models send `null`, "null" or "" for what they leave out, and integers as strings or with a fraction of 0.
     let limit = match limit.unwrap_or(&Value::Null) {
-        Value::Null => "30".to_owned(),
         Value::String(text) => text.trim().to_owned(),
         other => other.to_string(),
     };
-    let limit: Result<u64, _> = limit.strip_suffix(".0").unwrap_or(&limit).parse();
+    let limit: Result<u64, _> = match limit.as_str() {
+        "" | "null" => Ok(30),
+        limit => limit.strip_suffix(".0").unwrap_or(limit).parse(),
+    };
     let limit = limit.map_err(|_| "\"limit\" must be a non-negative integer")?;
     // Returns a redirect to the model instead of following it.
     let options = FetchOptions::default()

@@ -70,12 +70,15 @@ fn all_revisions_list_and_call() {
             let repos: Value = serde_json::from_str(&repos.unwrap()).unwrap();
             assert_eq!(repos.as_array().unwrap().len(), 2, "{limit}");
         }
-        for arguments in [json!({"limit": null}), json!({}), json!(null)] {
+        for limit in [json!(null), json!("null"), json!(""), json!(" ")] {
+            let arguments = json!({"limit": limit});
+            assert!(client.text("list_repos", &arguments).is_ok(), "{limit}");
+        }
+        for arguments in [json!({}), json!(null)] {
             assert!(client.text("list_repos", &arguments).is_ok());
         }
         for limit in [
             json!("x"),
-            json!(""),
             json!(-1),
             json!("-1"),
             json!(1.5),

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use nexus_sdk::ureq;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::mcp::Tool;
 
@@ -39,7 +39,8 @@ fn bare(url: String) -> Tool {
         request.call()?.body_mut().read_to_string()
     };
     Tool::new("bare", "Sends get_user's request with a sample credential.")
-        .returns(json!({"type": "object"}))
+        .optional("note", note())
+        .returns(json!({"type": "object", "properties": {"login": {"type": "string"}}}))
         .run(move |_| {
             let text = text().map_err(|error| format!("bare failed: {error}"))?;
             Ok(serde_json::from_str(&text).map_err(|error| error.to_string())?)
@@ -48,5 +49,12 @@ fn bare(url: String) -> Tool {
 
 #[allow(clippy::panic, reason = "this tool exists to panic")]
 fn panics() -> Tool {
-    Tool::new("panic", "Panics.").run(|_| panic!("the tool `panic` was called"))
+    Tool::new("panic", "Panics.")
+        .optional("note", note())
+        .run(|_| panic!("the tool `panic` was called"))
+}
+
+/// An argument for a tool that needs none.
+fn note() -> Value {
+    json!({"type": "string", "description": "unused"})
 }

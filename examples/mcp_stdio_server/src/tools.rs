@@ -12,15 +12,18 @@ pub(crate) fn all(api: &'static Api) -> Vec<Tool> {
     let path = json!({"type": "string", "description": "such as /user/repos?page=2"});
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
     let method = json!({"type": "string", "enum": methods, "default": "GET"});
-    // Some clients refuse a tool if an argument has no type, or if its type is a list of names.
-    let body =
-        json!({"type": "object", "additionalProperties": true, "description": "sent as JSON"});
+    // An object of any form has no properties to list. OpenAI's API refuses an object without `properties`, and Gemini's
+    // refuses empty `properties`, so the body is a string. The server takes an object for it as well.
+    let body = json!({"type": "string", "description": "JSON, such as {\"name\": \"demo\"}"});
+    let login = json!({"type": "string", "description": "such as octocat"});
+    let repository = json!({"type": "object", "properties": {"name": {"type": "string"}}});
+    let user = json!({"type": "object", "properties": {"login": {"type": "string"}}});
     vec![
         Tool::new("list_repos", "Lists the connected user's repositories.")
             .optional("limit", limit)
             .returns(json!({
                 "type": "object",
-                "properties": {"repositories": {"type": "array", "items": {"type": "object"}}},
+                "properties": {"repositories": {"type": "array", "items": repository}},
                 "required": ["repositories"],
             }))
             .run(|call| {
@@ -28,9 +31,13 @@ pub(crate) fn all(api: &'static Api) -> Vec<Tool> {
                 let list = api.json(call, &format!("/user/repos?per_page={limit}"))?;
                 Ok(json!({"repositories": list}))
             }),
-        Tool::new("get_user", "Returns the connected user.")
-            .returns(json!({"type": "object"}))
-            .run(|call| api.json(call, "/user")),
+        Tool::new("get_user", "Returns a user, by default the connected user.")
+            .optional("login", login)
+            .returns(user)
+            .run(|call| match call.text("login").map(path_segment) {
+                Some(login) => api.json(call, &format!("/users/{login}")),
+                None => api.json(call, "/user"),
+            }),
         Tool::new("star", "Stars a repository for the connected user.")
             .required("owner", json!({"type": "string"}))
             .required("repository", json!({"type": "string"}))
@@ -49,8 +56,9 @@ pub(crate) fn all(api: &'static Api) -> Vec<Tool> {
             .run(|call| {
                 let method = call.text("method").unwrap_or("GET");
                 let path = call.text("path").unwrap_or_default();
-                let body = call.argument("body");
-                api.text(call, method, path, body).map(Value::String)
+                let body = call.json("body")?;
+                api.text(call, method, path, body.as_ref())
+                    .map(Value::String)
             }),
     ]
 }

@@ -6,14 +6,17 @@ use serde_json::{Map, Value};
 use super::message::member;
 use super::scan::Scan;
 
-/// Returns the arguments of a call in the form that the schema describes. Models and clients send `null` for what they
-/// leave out, and numbers, booleans, objects and arrays as strings. Everything else stays as it is, and [`check`] may
-/// refuse it.
+/// Returns the arguments of a call in the form that the schema describes. Models and clients fill what they leave out with
+/// `null`, send numbers, booleans, objects and arrays as strings or the reverse, and write a value of `enum` in another case.
+/// Everything else stays as it is, and [`check`] may refuse it.
 pub(crate) fn fit(schema: &Value, sent: Value) -> Value {
     match sent {
+        Value::Object(_) | Value::Array(_) if member(schema, "type") == "string" => {
+            sent.to_string().into()
+        }
         Value::String(text) => match parse(schema, &text) {
             Some(value) => fit(schema, value),
-            None => Value::String(text),
+            None => named(schema, &text).unwrap_or_else(|| text.into()),
         },
         Value::Object(members) => fit_members(schema, members),
         Value::Array(items) => {
@@ -27,26 +30,51 @@ pub(crate) fn fit(schema: &Value, sent: Value) -> Value {
 /// Reads a string as JSON if the schema wants another type and the result has that type.
 fn parse(schema: &Value, text: &str) -> Option<Value> {
     let expected = member(schema, "type").as_str()?;
-    if expected == "string" || Scan::of(text).check().is_err() {
+    if expected == "string" {
         return None;
     }
-    let value = serde_json::from_str(text).ok()?;
+    let value = read(text).ok()?;
     has_type(&value, expected).then_some(value)
 }
 
-/// Removes members that are `null`, except for members that the schema does not mention but allows.
+/// Parses JSON from a string, within the limits for a line.
+pub(super) fn read(text: &str) -> Result<Value, String> {
+    if Scan::of(text).check().is_err() {
+        return Err("is too large or too deeply nested".to_owned());
+    }
+    serde_json::from_str(text).map_err(|error| format!("must be JSON ({error})"))
+}
+
+/// Returns the value of `enum` that has this name in upper or lower case.
+fn named(schema: &Value, text: &str) -> Option<Value> {
+    let mut allowed = member(schema, "enum").as_array()?.iter();
+    let is_named = |it: &&Value| it.as_str().is_some_and(|it| it.eq_ignore_ascii_case(text));
+    allowed.find(is_named).cloned()
+}
+
+/// Removes members that are `null`, except for members that the schema does not mention but allows. Optional members that
+/// are blank, or `null` in a string, are removed as well.
 fn fit_members(schema: &Value, mut members: Map<String, Value>) -> Value {
     let is_closed = member(schema, "additionalProperties") == false;
     let properties = member(schema, "properties");
+    let required = member(schema, "required").as_array();
+    let is_required = |name: &str| required.is_some_and(|it| it.iter().any(|it| it == name));
     members.retain(|name, value| {
         let property = member(properties, name);
-        let is_absent = value.is_null() && (is_closed || !property.is_null());
+        let is_known = !property.is_null();
+        let is_unset = is_known && !is_required(name) && is_blank(value);
+        let is_absent = is_unset || value.is_null() && (is_closed || is_known);
         if !is_absent {
             *value = fit(property, value.take());
         }
         !is_absent
     });
     members.into()
+}
+
+fn is_blank(value: &Value) -> bool {
+    let text = value.as_str().map(str::trim);
+    text.is_some_and(|text| text.is_empty() || text == "null")
 }
 
 /// Checks a value. The error is the first problem, in words that a model can act on. If `schema` is `null`, any value

@@ -161,12 +161,18 @@ impl Call {
     }
 
     /// Returns an argument, or `None` if the client has left it out or has sent `null`.
-    pub(crate) fn argument(&self, name: &str) -> Option<&Value> {
+    fn argument(&self, name: &str) -> Option<&Value> {
         self.arguments.get(name)
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.argument(name)?.as_str()
+    }
+
+    /// Parses an argument that is JSON in a string. `None` if the client has left it out.
+    pub(crate) fn json(&self, name: &str) -> Result<Option<Value>, Problem> {
+        let value = self.text(name).map(schema::read).transpose();
+        value.map_err(|problem| Problem::Arguments(format!("arguments: {name:?} {problem}")))
     }
 
     pub(crate) fn integer(&self, name: &str) -> Option<u64> {

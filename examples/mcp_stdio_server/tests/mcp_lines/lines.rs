@@ -197,8 +197,8 @@ pub(crate) fn tools() -> Tools {
         Tool::new("fetch", "Fetches.")
             .required("path", json!({"type": "string"}))
             .optional("method", methods)
-            .optional("body", json!({"type": "object"}))
-            .run(|call| Ok(call.text("path").unwrap().into())),
+            .optional("body", json!({"type": "string"}))
+            .run(|call| call.json("body").map(|_| call.text("path").unwrap().into())),
         Tool::new("visit", "Sends the user to a page first.").run(move |call| match call.visit {
             Some(visit) => Ok(format!("{visit:?}").into()),
             None => Err(Problem::Visit(page.clone())),

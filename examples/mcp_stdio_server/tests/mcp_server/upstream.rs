@@ -98,7 +98,7 @@ fn the_tools_return_what_the_api_says() {
     assert_eq!(gateway.count("/v1/resolve"), 1);
 }
 
-/// Some hosts and models send an object as a string. A `null` inside the body is the API's.
+/// A body is JSON in a string, and some models send the object itself. A `null` inside the body is the API's.
 #[test]
 fn a_body_can_be_a_string_with_json() {
     let (gateway, mut client) = connected();
@@ -108,11 +108,27 @@ fn a_body_can_be_a_string_with_json() {
         json!(body.to_string()),
         json!(format!(" {body:#}\n")),
     ] {
-        let created = json!({"method": "POST", "path": "/user/repos", "body": sent});
+        let created = json!({"method": "Post", "path": "/user/repos", "body": sent});
         assert!(client.text("fetch", &created).is_ok());
         let received = gateway.requests().pop().unwrap().body;
         let received: Value = serde_json::from_slice(&received).unwrap();
         assert_eq!(received, body);
+    }
+    let list = json!({"method": "POST", "path": "/user/repos", "body": "[1, null]"});
+    let _ = client.text("fetch", &list);
+    assert_eq!(gateway.requests().pop().unwrap().body, b"[1,null]");
+}
+
+#[test]
+fn a_tool_without_required_arguments_has_an_optional_one() {
+    let (gateway, mut client) = connected();
+    for (arguments, path) in [
+        (json!({}), "/user"),
+        (json!({"login": "null"}), "/user"),
+        (json!({"login": "octo/cat"}), "/users/octo%2Fcat"),
+    ] {
+        let _ = client.text("get_user", &arguments);
+        assert_eq!(gateway.requests().pop().unwrap().path, path, "{arguments}");
     }
 }
 

@@ -52,7 +52,8 @@ struct Held {
     fresh_until: Now,
     /// The time until which the token may be used if the gateway returns no newer token.
     usable_until: Now,
-    inquiries: Inquiries,
+    /// Few tokens are ever refused, so this takes no memory before.
+    inquiries: Option<Box<Inquiries>>,
 }
 
 /// The questions about a token that APIs have refused. Those after a 403 are counted apart, because an API may refuse some
@@ -202,9 +203,10 @@ impl Slot {
                     return Want::Use(Arc::clone(&held.token));
                 }
                 Reason::Refused(_, refusal) => {
-                    let inquiry = held.inquiries.after(*refusal);
+                    let token = Arc::clone(&held.token);
+                    let inquiry = held.inquiry_after(*refusal);
                     if inquiry.is_quiet(now) {
-                        return Want::Keep(Arc::clone(&held.token), inquiry.failure.clone());
+                        return Want::Keep(token, inquiry.failure.clone());
                     }
                     inquiry.begin(now);
                 }
@@ -236,16 +238,12 @@ impl Slot {
         });
         match outcome {
             Outcome::Token(token, requested) => {
-                let mut inquiries = self.inquiries_about(&token);
-                if let Reason::Refused(refused, refusal) = &question.reason
-                    && refused.same_credential(&token)
-                {
-                    inquiries.after(*refusal).confirm(now);
-                }
+                let inquiries = self.inquiries_about(&token);
                 let gateway = Some(Arc::clone(&question.gateway));
                 self.held = Held::new(token, gateway, requested, now, buffer);
                 if let Some(held) = &mut self.held {
                     held.inquiries = inquiries;
+                    held.confirm(&question.reason, now);
                 }
             }
             Outcome::Refused => {
@@ -256,7 +254,7 @@ impl Slot {
                 if let (Some(held), Reason::Refused(_, refusal)) =
                     (&mut self.held, &question.reason)
                 {
-                    held.inquiries.after(*refusal).fail(error);
+                    held.inquiry_after(*refusal).fail(error);
                 }
             }
         }
@@ -278,10 +276,10 @@ impl Slot {
     }
 
     /// Returns the questions about this credential.
-    fn inquiries_about(&self, token: &CachedToken) -> Inquiries {
+    fn inquiries_about(&self, token: &CachedToken) -> Option<Box<Inquiries>> {
         let held = self.held.as_ref();
         let same = held.filter(|held| held.token.same_credential(token));
-        same.map(|held| held.inquiries.clone()).unwrap_or_default()
+        same.and_then(|held| held.inquiries.clone())
     }
 }
 
@@ -329,7 +327,7 @@ impl Held {
             gateway,
             fresh_until: if is_short { short_use } else { before_buffer },
             usable_until,
-            inquiries: Inquiries::default(),
+            inquiries: None,
         })
     }
 
@@ -338,21 +336,29 @@ impl Held {
         own.is_none_or(|own| Arc::ptr_eq(own, gateway) || own == gateway)
     }
 
+    fn inquiry_after(&mut self, refusal: Refusal) -> &mut Inquiry {
+        let inquiries = self.inquiries.get_or_insert_default();
+        match refusal {
+            Refusal::Unauthorized => &mut inquiries.unauthorized,
+            Refusal::Forbidden => &mut inquiries.forbidden,
+        }
+    }
+
+    /// Notes that the gateway has returned this token, if it was asked because an API had refused the same credential.
+    fn confirm(&mut self, reason: &Reason, now: Now) {
+        if let Reason::Refused(refused, refusal) = reason
+            && refused.same_credential(&self.token)
+        {
+            self.inquiry_after(*refusal).confirm(now);
+        }
+    }
+
     fn is_usable(&self, now: Now) -> bool {
         now.is_before(self.usable_until)
     }
 
     fn is_fresh(&self, now: Now) -> bool {
         now.is_before(self.fresh_until) && self.is_usable(now)
-    }
-}
-
-impl Inquiries {
-    fn after(&mut self, refusal: Refusal) -> &mut Inquiry {
-        match refusal {
-            Refusal::Unauthorized => &mut self.unauthorized,
-            Refusal::Forbidden => &mut self.forbidden,
-        }
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Target {
     /// True if a redirect has chosen the host, so that no message may show the host.
     pub(super) is_chosen: bool,
     pub(super) is_https: bool,
+    /// True if the port is the port of https, 443.
+    pub(super) is_port_443: bool,
     pub(super) server: Origin,
     /// True if the request goes through a proxy.
     pub(super) has_proxy: bool,
@@ -37,8 +39,8 @@ pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> N
         // The messages about certificates name the host.
         "TLS failed".clone_into(&mut what);
     }
-    if matches!(error, Error::ConnectProxyFailed(why) if !target.is_https && is_forbidden(why)) {
-        what += NO_CONNECT;
+    if matches!(error, Error::ConnectProxyFailed(why) if is_forbidden(why)) {
+        what += no_connect(target);
     }
     let is_unsent = precedes_request(error);
     if target.has_proxy && is_unsent && is_of_connection(error) {
@@ -74,6 +76,17 @@ const NO_ADDRESS: &str = "the host name could not be looked up; check its spelli
 
 const BY_PROXY: &str =
     "; the connection goes through a proxy, so check the proxy's address and the proxy settings";
+
+/// Returns how to reach a target to which a proxy allows no `CONNECT`.
+fn no_connect(target: &Target) -> &'static str {
+    match (target.is_https, target.is_port_443) {
+        (false, _) => NO_CONNECT,
+        (true, false) => NO_PORT,
+        (true, true) => "",
+    }
+}
+
+const NO_PORT: &str = ". Many proxies allow CONNECT only to port 443: allow it to this port";
 
 const NO_CONNECT: &str = ". An http URL needs CONNECT as well, which many proxies allow only to port 443: use an https URL, or \
     allow CONNECT to this port";
@@ -211,8 +224,9 @@ fn explain(error: &Error) -> (bool, String) {
         Error::Protocol(_) => "the response is not valid HTTP/1.1",
         #[cfg(feature = "gzip")]
         Error::Decompress(_, cause) if cause.to_string() == "invalid gzip header" => {
-            "the body is not gzip, although its Content-Encoding says so; it may be a part of a gzip body, or the server has \
-             to correct the label"
+            let what = "the body is not gzip, although its Content-Encoding says so; it may be a part of a gzip body, or the \
+                        server has to correct the label";
+            return (false, what.to_owned());
         }
         #[cfg(feature = "gzip")]
         Error::Decompress(..) => "the compressed body is corrupt",
@@ -223,7 +237,7 @@ fn explain(error: &Error) -> (bool, String) {
 }
 
 /// Parts of the messages of rustls and OpenSSL, and what to do.
-const TLS_ADVICE: [(&[&str], &str); 6] = [
+const TLS_ADVICE: [(&[&str], &str); 10] = [
     (
         &["InvalidContentType", "wrong version number"],
         "check that the server expects https on this port, not http",
@@ -236,6 +250,37 @@ const TLS_ADVICE: [(&[&str], &str); 6] = [
     (
         &["UnsupportedCertVersion"],
         "the server's certificate has no extensions; make one of X.509 version 3, with a subjectAltName",
+    ),
+    (
+        &[
+            "extended key usage",
+            "InvalidPurpose",
+            "EkuError",
+            "ExtendedKeyUsage",
+            "unsuitable certificate purpose",
+        ],
+        "the server's certificate is for another purpose; make one with `extendedKeyUsage=serverAuth`",
+    ),
+    (
+        &[
+            "UnsupportedCriticalExtension",
+            "unhandled critical extension",
+        ],
+        "a certificate has a critical extension that the TLS library does not know; make one without it",
+    ),
+    (
+        &[UNSUPPORTED_SIGNATURE],
+        "a certificate is signed with an algorithm that the TLS library does not support; make one with ECDSA P-256 or RSA, \
+         and SHA-256",
+    ),
+    (
+        &[
+            "ProtocolVersion",
+            "protocol version",
+            "unsupported protocol",
+            "Tls12NotOfferedOrEnabled",
+        ],
+        "the server has to support TLS 1.2 or 1.3",
     ),
     (
         &["not valid for", "NotValidForName", "ostname mismatch"],
@@ -267,7 +312,13 @@ const UNTRUSTED: [&str; 5] = [
     "No CA certificates",
 ];
 
-fn explain_tls(text: String) -> (bool, String) {
+/// The beginning of a name of rustls, which continues with a page of object identifiers.
+const UNSUPPORTED_SIGNATURE: &str = "UnsupportedSignatureAlgorithm";
+
+fn explain_tls(mut text: String) -> (bool, String) {
+    if let Some((before, _)) = text.split_once(UNSUPPORTED_SIGNATURE) {
+        text = [before, UNSUPPORTED_SIGNATURE].concat();
+    }
     let has = |part: &&str| text.contains(*part);
     let advice = if UNTRUSTED.iter().any(has) {
         Some(trust_advice())
@@ -293,6 +344,9 @@ fn trust_advice() -> String {
     if !cfg!(all(unix, not(target_vendor = "apple"))) || file.is_none() && folder.is_none() {
         return "add its authority to the system's certificates, or set `agent`".to_owned();
     }
+    if file.as_deref() == Some("") {
+        return "SSL_CERT_FILE is empty, so it has no certificate; unset it, or set it to a file in PEM form".to_owned();
+    }
     let problem = file
         .as_deref()
         .and_then(problem_of_file)
@@ -314,16 +368,26 @@ fn problem_of_file(file: &str) -> Option<String> {
     let read = fs::File::open(file).and_then(|file| file.take(1 << 20).read_to_end(&mut text));
     let what = match read {
         Err(error) => format!("cannot be read ({error})"),
-        Ok(_) if !text.windows(PEM.len()).any(|part| part == PEM) => {
-            "has no certificate in PEM form".to_owned()
-        }
+        Ok(_) if !has_certificate(&text) => "has no certificate in PEM form".to_owned(),
         Ok(_) => return None,
     };
     Some(format!("the file {file} that SSL_CERT_FILE names {what}"))
 }
 
-/// The start of a certificate (RFC 7468 section 5.1).
-const PEM: &[u8] = b"-----BEGIN CERTIFICATE-----";
+/// Returns whether a text has a certificate in PEM form (RFC 7468 section 5.1): a line that begins with its label, which a
+/// byte order mark prevents, and a line with the base64 of a long DER sequence.
+fn has_certificate(text: &[u8]) -> bool {
+    let mut lines = text.split(|byte| matches!(byte, b'\r' | b'\n'));
+    while let Some(line) = lines.next() {
+        if line.starts_with(b"-----BEGIN CERTIFICATE-----") {
+            let mut filled = lines.by_ref().filter(|line| !line.is_empty());
+            if filled.next().is_some_and(|line| line.starts_with(b"MI")) {
+                return true;
+            }
+        }
+    }
+    false
+}
 
 #[cfg(test)]
 mod tests {
@@ -361,11 +425,55 @@ mod tests {
                 "with a client certificate",
             ),
             ("received fatal alert: BadRecordMac", "BadRecordMac"),
+            (
+                "certificate does not allow extended key usage for server authentication, allows client authentication",
+                "`extendedKeyUsage=serverAuth`",
+            ),
+            (
+                "Other(OtherError(UnsupportedCriticalExtension))",
+                "without it",
+            ),
+            (
+                "invalid peer certificate: UnsupportedSignatureAlgorithm",
+                "and SHA-256",
+            ),
+            ("received fatal alert: ProtocolVersion", "TLS 1.2 or 1.3"),
+            (
+                "peer is incompatible: ServerTlsVersionIsDisabled: unsupported protocol",
+                "TLS 1.2 or 1.3",
+            ),
         ];
         for (text, end) in table {
             let (is_transient, said) = explain_tls(text.to_owned());
             assert!(said.starts_with(text) && said.ends_with(end), "{said}");
             assert!(!is_transient, "{said}");
+        }
+    }
+
+    #[test]
+    fn the_object_identifiers_of_an_algorithm_are_left_out() {
+        let ids = "UnsupportedSignatureAlgorithmContext { signature_algorithm_id: [42, 134], supported_algorithms: [..] }";
+        let (_, said) = explain_tls(format!("invalid peer certificate: {ids}"));
+        let start =
+            "invalid peer certificate: UnsupportedSignatureAlgorithm; a certificate is signed";
+        assert!(said.starts_with(start) && !said.contains("134"), "{said}");
+    }
+
+    #[test]
+    fn which_files_have_a_certificate() {
+        let pem = include_str!("../../tests/support/certificate.pem");
+        let table = [
+            (pem.to_owned(), true),
+            (pem.replace('\n', "\r\n"), true),
+            (format!("a comment\n{pem}"), true),
+            (format!("\u{feff}{pem}"), false),
+            (format!("\u{feff}{pem}{pem}"), true),
+            (pem.replace("MI", "!!"), false),
+            ("-----BEGIN CERTIFICATE-----\n".to_owned(), false),
+            (String::new(), false),
+        ];
+        for (text, expected) in table {
+            assert_eq!(has_certificate(text.as_bytes()), expected, "{text:?}");
         }
     }
 }

@@ -190,6 +190,8 @@ mod gzip {
                 let error = fetch_limited(answer, 1 << 20).unwrap_err();
                 assert_eq!(error.code(), "request_failed", "{framing}: {error}");
                 assert!(error.message().contains(problem), "{framing}: {error}");
+                let is_damaged = problem == corrupt;
+                assert_eq!(error.is_retryable(), is_damaged, "{framing}: {error}");
             }
         }
     }

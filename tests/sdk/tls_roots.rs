@@ -97,7 +97,9 @@ fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
     let url = upstream.url("/").replace("http:", "https:");
     let other = include_bytes!("../support/authority_certificate.pem");
     let no_pem = "that SSL_CERT_FILE names has no certificate in PEM form; ";
-    let table: [(&str, Option<&[u8]>, &str); 5] = [
+    let with_bom = ["\u{feff}".as_bytes(), other].concat();
+    let garbage = b"-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n";
+    let table: [(&str, Option<&[u8]>, &str); 7] = [
         (
             "missing",
             None,
@@ -106,6 +108,8 @@ fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
         ("empty", Some(b""), no_pem),
         ("text", Some(b"hello"), no_pem),
         ("der", Some(b"\x30\x82\x01\x8d"), no_pem),
+        ("bom", Some(&with_bom), no_pem),
+        ("garbage", Some(garbage), no_pem),
         (
             "other",
             Some(other),
@@ -133,4 +137,11 @@ fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
             "{name}: {said}"
         );
     }
+    let child = again(
+        "an_ssl_cert_file_without_a_certificate_is_named_in_the_error",
+        &url,
+        std::path::Path::new(""),
+    );
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(said.contains("SSL_CERT_FILE is empty"), "{said}");
 }

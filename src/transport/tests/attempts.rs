@@ -74,6 +74,7 @@ fn a_post_is_sent_again_only_if_it_was_not_sent() {
 fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
     let connect = ". An http URL needs CONNECT as well, which many proxies allow only to port 443: use an https URL, or \
                    allow CONNECT to this port";
+    let port = ". Many proxies allow CONNECT only to port 443: allow it to this port";
     let table = [
         ("http", "", "did not respond", "", true),
         ("http", "403", "responded 403", connect, true),
@@ -81,8 +82,10 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
         ("http", "503", "responded 503", "", true),
         ("http", "407", "responded 407", "", false),
         ("https", "403", "responded 403", "", true),
+        ("https", "403", "responded 403", port, true),
     ];
     for (scheme, status, reason, advice, retryable) in table {
+        let suffix = if advice == port { ":8443" } else { "" };
         if scheme == "https" && cfg!(not(any(feature = "rustls", feature = "native-tls"))) {
             continue;
         }
@@ -94,10 +97,10 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
             socket.write_all(format!("HTTP/1.1 {status} No\r\n\r\n").as_bytes())
         });
         let transport = transport(through(proxy));
-        let failure = post(format!("{scheme}://example.test/"), "body").sent(&transport);
+        let failure = post(format!("{scheme}://example.test{suffix}/"), "body").sent(&transport);
         let failure = failure.err().unwrap();
         let expected = format!(
-            "{scheme}://example.test: no connection through the proxy: proxy server {reason}; \
+            "{scheme}://example.test{suffix}: no connection through the proxy: proxy server {reason}; \
              check the proxy settings{advice}"
         );
         assert_eq!(failure.message(), expected);

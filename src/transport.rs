@@ -59,7 +59,7 @@ impl Outgoing<'_> {
         Target {
             is_chosen: place.is_some(),
             is_https: url::is_https(self.url),
-            is_port_443: url::port(self.url) == 443,
+            port: url::port(self.url),
             place: place.unwrap_or_else(|| url::origin(self.url)),
             server: if self.is_call {
                 Origin::Gateway
@@ -267,7 +267,7 @@ impl Transport {
             place: url::origin(&url),
             is_chosen: false,
             is_https: url::is_https(&url),
-            is_port_443: url::port(&url) == 443,
+            port: url::port(&url),
             server: Origin::Api,
             has_proxy: false,
         };

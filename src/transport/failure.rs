@@ -18,8 +18,7 @@ pub(super) struct Target {
     /// True if a redirect has chosen the host, so that no message may show the host.
     pub(super) is_chosen: bool,
     pub(super) is_https: bool,
-    /// True if the port is the port of https, 443.
-    pub(super) is_port_443: bool,
+    pub(super) port: u16,
     pub(super) server: Origin,
     /// True if the request goes through a proxy.
     pub(super) has_proxy: bool,
@@ -79,10 +78,10 @@ const BY_PROXY: &str =
 
 /// Returns how to reach a target to which a proxy allows no `CONNECT`.
 fn no_connect(target: &Target) -> &'static str {
-    match (target.is_https, target.is_port_443) {
+    match (target.is_https, target.port) {
         (false, _) => NO_CONNECT,
-        (true, false) => NO_PORT,
-        (true, true) => "",
+        (true, 443) => "",
+        (true, _) => NO_PORT,
     }
 }
 

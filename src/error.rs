@@ -126,7 +126,10 @@ impl NexusError {
     /// ```
     #[must_use]
     pub fn with_code(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
-        let code = code.into();
+        let mut code = code.into();
+        if code.contains(is_unsafe_to_show) {
+            code = code.replace(is_unsafe_to_show, " ").into();
+        }
         let digits = code.strip_prefix("http_");
         let status = digits.and_then(|digits| digits.parse().ok());
         let kind = ErrorKind::of_code(&code);

@@ -55,6 +55,7 @@ fn a_message_is_one_line_whatever_it_repeats() {
     for (text, expected) in table {
         let error = NexusError::new(ErrorKind::Timeout, text);
         assert_eq!(error.message(), expected);
+        assert_eq!(NexusError::with_code(text, "").code(), expected);
         let given_up = NexusError::exhausted(NexusError::invalid_input("url", text), 2);
         assert!(given_up.to_string().ends_with(expected), "{given_up}");
     }

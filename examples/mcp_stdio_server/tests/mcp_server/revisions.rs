@@ -43,7 +43,9 @@ fn every_revision_lists_and_calls() {
 /// `properties`, and Gemini's refuses empty `properties`.
 fn types(schema: &Value) {
     assert!(schema["type"].is_string(), "{schema}");
-    let listed = schema["properties"].as_object().map_or(0, serde_json::Map::len);
+    let listed = schema["properties"]
+        .as_object()
+        .map_or(0, serde_json::Map::len);
     assert_eq!(schema["type"] == "object", listed > 0, "{schema}");
     let properties = schema["properties"].as_object().into_iter().flatten();
     let items = schema.get("items").into_iter();

@@ -281,7 +281,7 @@ fn refuses_what_is_wrong(gateway: &DevGateway, settings: &Settings) {
         assert!(!built.log.contains(KEY), "{}", built.log);
     }
     let forbidden = Fault::reply(403, "text/plain", "forbidden");
-    let advice = "http_403: forbidden; check NEXUS_GATEWAY_URL and NEXUS_API_KEY";
+    let advice = "forbidden; check NEXUS_GATEWAY_URL and NEXUS_API_KEY";
     for (fault, end) in [
         (forbidden, advice),
         // No setting would help.

@@ -18,6 +18,8 @@ mod deadlines;
 mod defaults;
 mod downloads;
 mod errors;
+// Most rows need https.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod failures;
 mod fetch;
 mod flights;

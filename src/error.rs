@@ -273,7 +273,7 @@ impl NexusError {
         is_code && self.0.status == Some(404)
     }
 
-    /// Marks a missing connection as one that a second question has to confirm.
+    /// Marks the error of a missing connection as unconfirmed. A second question has to confirm it.
     pub(crate) fn unconfirmed(self) -> Self {
         self.with(|inner| inner.next = Retry)
     }

@@ -49,7 +49,7 @@ pub(crate) struct Inner {
     pub(crate) max_stale_wait: Duration,
 }
 
-/// What a client knows about its connections, apart from its handles: a form for a credential may outlive the client.
+/// The tokens and connections that a client keeps track of. A form for a credential shares them, and may outlive the client.
 #[derive(Default)]
 pub(crate) struct Connections {
     pub(crate) caches: Caches,

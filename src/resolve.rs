@@ -22,7 +22,7 @@ pub(crate) enum Source {
     Gateway,
 }
 
-/// What is known about a token that an API has refused.
+/// The gateway's response about a token that an API has refused.
 #[derive(Debug)]
 pub(crate) enum Replacement {
     /// The gateway has returned another credential.

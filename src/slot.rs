@@ -103,7 +103,7 @@ pub(crate) enum Refusal {
     Forbidden,
 }
 
-/// What a caller does to get a token.
+/// The way in which a caller gets a token.
 pub(crate) enum Want<Q> {
     /// Uses this token.
     Use(Arc<CachedToken>),
@@ -123,7 +123,7 @@ pub(crate) struct Question {
     pub(crate) has_stale: bool,
 }
 
-/// What has become of a question.
+/// The outcome of a question.
 #[derive(Clone)]
 pub(crate) enum Outcome {
     /// The gateway has returned this token. The time is that of the request.

@@ -1,4 +1,4 @@
-//! What `nexus connect` says while it waits.
+//! The messages of `nexus connect` while it waits.
 
 use std::time::Duration;
 

@@ -57,7 +57,7 @@ fn what_would_leave_the_base_is_refused() {
         // `%u` escapes, which IIS decoded, and overlong UTF-8 (RFC 3629 section 3).
         "%u002e%u002E/x", "..%u2215x", "..%25u002fx", "%c0%ae%c0%ae/x", ".%e0%80%ae/x", "%f0%80%80%ae./x", "..%c0%afx",
         "..%c1%9cx", "%C0%2E%C0%2E/x", "..%ff/x",
-        // What ends a name in C or is trimmed by Windows.
+        // Characters that end a name in C, or that Windows trims.
         "..%00/x", "..%00.png", "x/..%20/y", "%20../x", "..%0A", ".%09./x", ".%0d%0a.", "..%C2%A0/x", ".%E2%80%8B./x",
         // Characters that become dots and slashes by Unicode's compatibility forms or in a code page.
         "．．/x", "%EF%BC%8E%EF%BC%8E/x", "․․/x", ".﹒/x", "‥/x", "︰/x", "。｡/x", "..／x", "..%EF%BC%8Fx", "..∕x", "..＼x", "..¥x",

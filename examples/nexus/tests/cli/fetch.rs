@@ -118,7 +118,7 @@ fn verbose_shows_the_request_and_the_response_without_secrets() {
             .ends_with("\nnexus: the API responded with 404 Not Found\n")
     );
 
-    // What fails shows what was sent.
+    // A failure shows the request that was sent.
     let ran = bench.run("fetch -v http://me:hunter2@127.0.0.1:1/@a");
     assert!(
         ran.err

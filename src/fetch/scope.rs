@@ -5,7 +5,6 @@ use std::iter;
 use ureq::http::{Uri, uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
-use crate::log::is_unsafe_to_show;
 use crate::options::base_url;
 use crate::url;
 
@@ -77,14 +76,13 @@ fn is_ambiguous(path: &str) -> bool {
     has_u_escape || path.contains(['\0', char::REPLACEMENT_CHARACTER])
 }
 
-/// Returns whether a decoded path has a segment that is `..` without white space and without characters that do not show,
-/// if any character that looks like a dot or slash is read as one, and if a `;`, `?` or `#` ends a segment as well.
+/// Returns whether a decoded path has a segment with two dots and without a letter or digit. A server may drop everything
+/// else: spaces, punctuation, and characters that do not show. Any character that looks like a dot or slash counts as one,
+/// and a `;`, `?` or `#` ends a segment as well.
 fn has_parent_segment(path: &str) -> bool {
-    let is_seen = |c: &char| !c.is_whitespace() && !is_unsafe_to_show(*c);
-    let seen = path.chars().filter(is_seen);
-    let plain: String = seen.flat_map(likeness).collect();
+    let plain: String = path.chars().flat_map(likeness).collect();
     let mut names = plain.split(['/', '\\', ';', '?', '#']);
-    names.any(|name| name == "..")
+    names.any(|name| name.matches('.').count() == 2 && !name.contains(char::is_alphanumeric))
 }
 
 /// Returns the ASCII for which a lenient server takes a character, according to Unicode's compatibility forms (NFKC) and

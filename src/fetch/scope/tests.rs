@@ -62,6 +62,8 @@ fn what_would_leave_the_base_is_refused() {
         // Characters that become dots and slashes by Unicode's compatibility forms or in a code page.
         "．．/x", "%EF%BC%8E%EF%BC%8E/x", "․․/x", ".﹒/x", "‥/x", "︰/x", "。｡/x", "..／x", "..%EF%BC%8Fx", "..∕x", "..＼x", "..¥x",
         "..⁄x", "x∖..",
+        // Characters that do not show, and punctuation.
+        ".%EF%B8%8F./x", "..%CD%8F/x", ".%C2%AD.", "\"../x", "..~", "(..)",
     ];
     for url in climbing {
         assert!(joined("https://a.example/v3", url).is_err(), "{url}");

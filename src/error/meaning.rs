@@ -50,7 +50,7 @@ const URL: &str = "check that gateway_url is the gateway's own address, and that
 const MOVED: &str =
     "redirects are not followed; set gateway_url to the base URL that this redirect leads to";
 const LIMIT: &str =
-    "wait for the time in retry_after before you try again, or set RetryPolicy::retry_on_429";
+    "wait before you try again (for retry_after, if it is set), or set RetryPolicy::retry_on_429";
 const BROKER: &str = "the broker behind the gateway, or its database, may be down for a moment, so try again later; if it \
     lasts, tell the operator";
 const AWAY: &str = "the gateway may be down for a moment, so try again later";

@@ -54,7 +54,7 @@ fn every_form_of_an_error_body() {
         ("4", 500, "", "http_500", &without(500, NO_BODY)),
         ("4, blank", 504, " \r\n", "http_504", &(without(504, NO_BODY) + LATER)),
         ("5", 429, "Too Many Requests\n", "http_429",
-            "Too Many Requests; wait for the time in retry_after before you try again, or set RetryPolicy::retry_on_429"),
+            "Too Many Requests; wait before you try again (for retry_after, if it is set), or set RetryPolicy::retry_on_429"),
         ("6", 404, "404 page not found",
             "http_404", "404 page not found; check that gateway_url is the gateway's own address, and that the gateway is version 0.3 or later"),
         ("7", 502, r#"{"error":"failed to reach broker"}"#, "http_502", &("failed to reach broker".to_owned() + LATER)),

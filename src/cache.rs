@@ -64,7 +64,7 @@ impl RefUnwindSafe for TokenCache {}
 pub(crate) struct Ticket {
     cache: TokenCache,
     tenant: Arc<Tenant>,
-    question: Question,
+    pub(crate) question: Question,
 }
 
 /// A cache that stays alive only as long as the program has a handle to it.
@@ -295,10 +295,6 @@ impl Ticket {
         let slot = slots.get(slots::key(&self.tenant));
         slot.is_some_and(|slot| slot.is_open(&self.question))
     }
-
-    pub(crate) fn question(&self) -> &Question {
-        &self.question
-    }
 }
 
 impl WeakCache {
@@ -314,13 +310,6 @@ impl WeakCache {
     pub(crate) fn remove(&self, workspace_id: Option<&str>, provider: Option<&str>) {
         if let Some(slots) = self.0.upgrade() {
             slots.lock().empty_matching(workspace_id, provider);
-        }
-    }
-
-    /// Removes the token of exactly this tenant.
-    pub(crate) fn remove_tenant(&self, tenant: &Tenant) {
-        if let Some(slots) = self.0.upgrade() {
-            slots.lock().empty(slots::key(tenant));
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::cache::TokenCache;
 use crate::error::Result;
 use crate::gateway::Request;
 use crate::inner::Handle;
-use crate::providers::{Health, MAX_PROVIDERS, Providers};
+use crate::providers::{Health, Providers};
 use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
@@ -111,7 +111,7 @@ impl NexusClient {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::new(workspace_id, provider);
         let response = self.0.resolve(&tenant, deadline)?;
-        response.token().map(Arc::unwrap_or_clone)
+        response.token.clone().map(Arc::unwrap_or_clone)
     }
 
     /// Returns the token from the cache. On a miss, requests the token from the gateway and caches it.
@@ -198,8 +198,7 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn providers(&self) -> Result<Providers> {
-        let request = Request::get("/v1/providers").max_response(MAX_PROVIDERS);
-        Providers::from_json(self.send(&request)?)
+        Providers::from_json(self.send(&Request::get("providers", "/v1/providers"))?)
     }
 
     /// Returns the gateway's health from `/health`, or from `/v1/health` if the gateway has no `/health`.
@@ -221,10 +220,10 @@ impl NexusClient {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn health(&self) -> Result<Health> {
-        let response = match self.send(&Request::get("/health")) {
+        let response = match self.send(&Request::get("health", "/health")) {
             Ok(found) => found,
             Err(error) if error.status_code() == Some(404) => {
-                self.send(&Request::get("/v1/health"))?
+                self.send(&Request::get("health", "/v1/health"))?
             }
             Err(error) => return Err(error),
         };

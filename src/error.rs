@@ -10,7 +10,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::meaning::Asked;
 use self::meaning::Next::{self, Final, Reconnect, Retry, Unclear};
 
 use crate::log::is_unsafe_to_show;
@@ -106,7 +105,7 @@ pub(crate) struct Inner {
 
 impl NexusError {
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self::with_code(kind.code(), message)
+        Self::with_code(kind.as_str(), message)
     }
 
     /// Creates an error with this code, for your own mocks. The code determines [`kind`](Self::kind),
@@ -141,7 +140,7 @@ impl NexusError {
             source: None,
             status,
             retry_after: None,
-            next: meaning::of(Asked::Resolve, status.unwrap_or_default(), &code, None).0,
+            next: meaning::of(meaning::RESOLVE, status.unwrap_or_default(), &code, None).0,
             may_repeat: false,
             origin,
             may_have_been_sent,
@@ -173,8 +172,6 @@ impl NexusError {
     ) -> Self {
         let may_pass = matches!(status, 408 | 425 | 429 | 500..=599);
         Self::new(ErrorKind::Api, message).with(|inner| {
-            inner.kind = ErrorKind::Api;
-            inner.origin = Origin::Api;
             inner.code = format!("http_{status}").into();
             inner.status = Some(status);
             inner.retry_after = retry_after;
@@ -203,19 +200,15 @@ impl NexusError {
         })
     }
 
-    /// Marks the error as one after which the server has at least one request of this call.
-    pub(crate) fn after_sending(self) -> Self {
-        self.with(|inner| inner.may_have_been_sent = true)
-    }
-
     /// Names the subject of the call in the message, unless the message names one already.
     pub(crate) fn about(self, subject: &Subject) -> Self {
-        if self.0.is_named || subject.is_empty() {
+        if self.0.is_named {
             return self;
         }
+        let prefix = subject.prefix();
         self.with(|inner| {
-            inner.message.insert_str(0, &subject.prefix());
-            inner.is_named = true;
+            inner.message.insert_str(0, &prefix);
+            inner.is_named = !prefix.is_empty();
         })
     }
 
@@ -279,8 +272,8 @@ impl NexusError {
     }
 
     /// Marks a missing connection as confirmed.
-    pub(crate) fn confirmed(self, asked: Asked) -> Self {
-        let (next, _, _) = meaning::of(asked, 404, self.code(), None);
+    pub(crate) fn confirmed(self, operation: &str) -> Self {
+        let (next, _, _) = meaning::of(operation, 404, self.code(), None);
         self.with(|inner| inner.next = next)
     }
 

@@ -10,8 +10,8 @@ pub(crate) mod result;
 pub(crate) mod scope;
 
 use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 
 use ureq::http::HeaderMap;
 
@@ -21,9 +21,8 @@ use crate::fetch::download::Destination;
 use crate::fetch::options::{FetchOptions, Redirects};
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
 use crate::hiding::{MIN_CREDENTIAL, Secrets};
-use crate::resolve::{Replacement, Source};
-use crate::retry::Failure;
-use crate::slot::Refusal;
+use crate::resolve::Source;
+use crate::slot;
 use crate::time::Deadline;
 use crate::time::date;
 use crate::token::CachedToken;
@@ -43,7 +42,7 @@ struct PendingFetch<'a, 'w> {
     /// True once the API has responded, for example with a redirect.
     has_response: bool,
     /// True once a connection that was cut has been replaced.
-    has_reconnected: Cell<bool>,
+    has_reconnected: AtomicBool,
     destination: Option<Destination<'w>>,
 }
 
@@ -55,7 +54,9 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         options: FetchOptions,
         destination: Option<Destination<'w>>,
     ) -> Result<Self> {
-        let timeout = options.timeout.unwrap_or(access.client.options.timeout);
+        let timeout = options
+            .timeout
+            .unwrap_or(access.client.gateway.options.timeout);
         let needs_secrets = access.hide_credential || options.http_status_as_error == Some(true);
         let url = access.check_url(call)?;
         let checked_options = options.check()?;
@@ -73,7 +74,7 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
             doubt: None,
             secrets: (needs_secrets || destination.is_some()).then(Secrets::default),
             has_response: false,
-            has_reconnected: Cell::new(false),
+            has_reconnected: AtomicBool::new(false),
             destination,
         })
     }
@@ -117,16 +118,14 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
             let mut response = self.try_hop(&token)?;
             self.has_response = true;
             let is_cached = self.hop.authenticated && self.source == Source::Cache;
-            let refusal = Refusal::of(response.status().as_u16()).filter(|_| is_cached);
-            if let Some(refusal) = refusal {
+            let refused_with = response.status().as_u16();
+            if is_cached && slot::is_refusal(refused_with) {
                 // The server chose the URL of a redirect, and may have copied the credential into its path. The SDK
                 // does not know where, so it cannot put another token there.
                 let is_known = number == 0 || !token.is_in_path();
-                match self
-                    .access
-                    .replacement(&token, refusal, self.token_deadline())?
-                {
-                    Replacement::Replaced(fresh) if is_known => {
+                let deadline = self.token_deadline();
+                match self.access.replacement(&token, refused_with, deadline) {
+                    Ok(Some(fresh)) if is_known => {
                         self.hop.url = match number {
                             0 => self.access.check_url(&fresh.target(self.hop.call)?)?,
                             _ => fresh.redirect_target(self.hop.url.clone(), true)?,
@@ -135,9 +134,10 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
                         self.source = Source::Gateway;
                         response = self.try_hop(&token)?;
                     }
-                    Replacement::Replaced(_) => {}
-                    Replacement::Confirmed => self.source = Source::Gateway,
-                    Replacement::Unanswered(error) => self.doubt = Some(error),
+                    Ok(Some(_)) => {}
+                    Ok(None) => self.source = Source::Gateway,
+                    Err(error) if error.is_final() => return Err(error),
+                    Err(error) => self.doubt = Some(error),
                 }
             }
             let status = response.status().as_u16();
@@ -180,7 +180,7 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
         let error_from = self.error_from();
         let access = self.access;
-        let client = &access.client;
+        let gateway = &access.client.gateway;
         let deadline = self.deadline;
         let hop = &self.hop;
         let secrets = &mut self.secrets;
@@ -191,7 +191,7 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         let idempotent = options.method.is_idempotent();
         let max_body = match destination {
             Some(_) => u64::MAX,
-            None => client.options.max_body_bytes,
+            None => gateway.options.max_body_bytes,
         };
         let attempt = || {
             let outgoing = Outgoing {
@@ -201,32 +201,39 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
                 redirected_from: hop.first.as_ref(),
                 body: options.data.as_deref(),
                 may_refresh: false,
-                is_call: false,
+                server: Origin::Api,
                 error_from,
                 has_reconnected,
                 writer: destination.as_mut().map(|it| it as _),
             };
-            let sent = client.transport.send(outgoing, deadline, max_body);
+            let sent = gateway.transport.send(outgoing, deadline, max_body);
             match destination {
                 Some(destination) => destination.end(sent),
                 None => sent,
             }
         };
-        let is_before = |wait| deadline.left().is_some_and(|left| left > wait);
         let refused = |response: &Response| {
             let status = response.status();
             let is_retried = idempotent && policy.retries_status(status.as_u16());
-            is_retried.then(|| Failure {
-                why: format!("the upstream returned status {status}"),
-                status: Some(status.as_u16()),
-                retry_after: date::retry_after_header(response.headers()),
+            is_retried.then(|| {
+                let retry_after = date::retry_after_header(response.headers());
+                NexusError::api(
+                    status.as_u16(),
+                    "the upstream returned this status",
+                    retry_after,
+                )
             })
         };
-        let note = |line: fmt::Arguments<'_>| {
+        let go_on = |wait, line: fmt::Arguments<'_>| {
+            if deadline.left().is_none_or(|left| left <= wait) {
+                return false;
+            }
             let prefix = access.subject().prefix();
-            client.log.warn(format_args!("{prefix}{line}"));
+            gateway.log.warn(format_args!("{prefix}{line}"));
+            std::thread::sleep(wait);
+            deadline.left().is_some()
         };
-        policy.run(note, is_before, std::thread::sleep, attempt, refused)
+        policy.run(go_on, attempt, refused)
     }
 
     /// Hides the credential in the response. Returns the error for its status, if the options ask for an error.

@@ -10,26 +10,22 @@
 //! Callers that want the same thing share a flight. A caller with a cache brings the ticket of its slot. When the flight
 //! ends, it reports its outcome to the tickets of all who joined it, whether or not they still wait, and then wakes them.
 
-mod confirmed;
 mod key;
 mod turn;
 
-use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use self::confirmed::Confirmed;
 pub(crate) use self::key::Key;
 use crate::cache::Ticket;
-use crate::error::meaning::Asked;
+use crate::error::meaning::RESOLVE;
 use crate::error::{ErrorKind, NexusError, Result, Subject};
 use crate::gateway::{Gateway, Request, Success};
 use crate::json::Object;
 use crate::lock::ProcessLock;
-use crate::providers::MAX_PROVIDERS;
-use crate::slot::Outcome;
+use crate::panics;
 use crate::sync::{self, Condvar, Mutex};
 use crate::time::{Deadline, Now};
 use crate::token::{CachedToken, TokenResponse};
@@ -43,11 +39,13 @@ const MAX_FLIGHTS: usize = 512;
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause before the gateway is asked again about a connection that it has not found.
 const CONFIRMATION_PAUSE: Duration = Duration::from_millis(500);
+/// The time for which the list of providers is not requested again about a connection that was confirmed to be missing.
+const CONFIRMED_TIME: Duration = Duration::from_secs(5);
 
 /// The flights of a client, and the gateway that they call.
 pub(crate) struct Flights {
     gateway: Arc<Gateway>,
-    table: Mutex<Vec<UnderWay>>,
+    table: Mutex<Vec<Arc<Flight>>>,
     /// Notified when a flight has ended, for threads that wait for their turn or until all flights have ended.
     flight_ended: Condvar,
     /// The number of threads that wait for all flights to end. While at least one thread waits, flights neither retry nor
@@ -56,21 +54,18 @@ pub(crate) struct Flights {
     ending: AtomicUsize,
     /// Notified when a thread begins to wait for all flights to end, for flights that pause.
     end_began: Condvar,
-    confirmed: Confirmed,
+    /// The connections that were confirmed to be missing a short time ago, with the times at which the list was there.
+    confirmed: Mutex<HashMap<Key, Instant>>,
     process_lock: Option<ProcessLock>,
     /// Responds in place of the gateway.
     #[cfg(test)]
     pub(crate) script: Option<tests::Script>,
 }
 
-/// A flight, and the tickets of the callers that have joined it.
-struct UnderWay {
-    flight: Arc<Flight>,
-    tickets: Vec<Ticket>,
-}
-
 struct Flight {
     key: Key,
+    /// The tickets of the callers that have joined.
+    tickets: Mutex<Vec<Ticket>>,
     request: Request,
     began: Instant,
     /// The refused token that the flight is about.
@@ -84,59 +79,20 @@ struct Flight {
 
 /// The response to a call, which all callers of its flight share.
 pub(crate) struct Response {
-    success: Success,
-    subject: Subject,
-    token: OnceLock<Result<Arc<CachedToken>>>,
-}
-
-/// The result of a call's attempt to join or start a flight.
-enum Join {
-    Existing(Arc<Flight>),
-    New(Arc<Flight>),
-    /// The slot has changed since it handed out the ticket.
-    Outdated,
-    TimedOut(NexusError),
+    pub(crate) body: Object,
+    /// The token in the response to a resolve, or the error of a credential that is missing or cannot be used.
+    pub(crate) token: Result<Arc<CachedToken>>,
+    requested: Now,
 }
 
 impl Response {
-    /// Reads the token of a resolve at once, so that no caller does so later, while it holds a lock.
-    fn new(success: Success, request: &Request) -> Self {
-        let response = Self {
-            success,
-            subject: request.subject.clone(),
-            token: OnceLock::new(),
-        };
-        if request.asked == Asked::Resolve {
-            let _ = response.token();
-        }
-        response
-    }
-
-    pub(crate) fn body(&self) -> &Object {
-        &self.success.body
-    }
-
-    /// Returns the token in the response to a resolve.
-    ///
-    /// # Errors
-    ///
-    /// `invalid_response` for a response without a credential, and the errors of a credential that cannot be used.
-    pub(crate) fn token(&self) -> Result<Arc<CachedToken>> {
-        let token = self.token.get_or_init(|| {
-            let body = self.success.body.clone();
-            let response = TokenResponse::from_json(body.into());
-            let token = response.and_then(|response| response.to_cached(self.success.clock));
-            token
-                .map(Arc::new)
-                .map_err(|error| error.about(&self.subject))
-        });
-        token.clone()
-    }
-
-    fn outcome(&self) -> Outcome {
-        match self.token() {
-            Ok(token) => Outcome::Token(token, self.success.clock.at),
-            Err(error) => Outcome::Unanswered(error),
+    fn new(success: Success, subject: &Subject) -> Self {
+        let parsed = TokenResponse::from_json(success.body.clone().into());
+        let token = parsed.and_then(|response| response.to_cached(success.clock));
+        Self {
+            body: success.body,
+            token: token.map(Arc::new).map_err(|error| error.about(subject)),
+            requested: success.clock.at,
         }
     }
 }
@@ -145,18 +101,10 @@ impl Flight {
     /// Returns whether the flight's response can serve this call too.
     fn serves(&self, request: &Request, ticket: Option<&Ticket>) -> bool {
         let is_recent = |ticket: &Ticket| {
-            let question = ticket.question();
-            question.is_answered_by(self.began, self.refused.as_deref())
+            let about = self.refused.as_deref();
+            ticket.question.is_answered_by(self.began, about)
         };
         self.request.can_share(request) && ticket.is_none_or(is_recent)
-    }
-
-    /// Returns the error of a caller that leaves.
-    fn timed_out(&self) -> NexusError {
-        match &*self.lock_name.lock() {
-            Some(name) => turn::timed_out(name),
-            None => timed_out(),
-        }
     }
 }
 
@@ -168,7 +116,7 @@ impl Flights {
             flight_ended: Condvar::default(),
             ending: AtomicUsize::new(0),
             end_began: Condvar::default(),
-            confirmed: Confirmed::default(),
+            confirmed: Mutex::default(),
             process_lock,
             #[cfg(test)]
             script: None,
@@ -185,17 +133,10 @@ impl Flights {
         deadline: Deadline,
     ) -> Result<Option<Arc<Response>>> {
         let subject = request.subject.clone();
-        let flight = match self.join(key, request, ticket, deadline) {
-            Join::Existing(existing) => existing,
-            Join::New(new) => {
-                self.start(&new);
-                new
-            }
-            Join::Outdated => return Ok(None),
-            Join::TimedOut(error) => return Err(error.about(&subject)),
-        };
-        let response = self.wait(&flight, deadline);
-        response.map(Some).map_err(|error| error.about(&subject))
+        let joined = self.join(key, request, ticket, deadline);
+        let wait = |flight: Arc<Flight>| self.wait(&flight, deadline);
+        let response = joined.and_then(|flight| flight.map(wait).transpose());
+        response.map_err(|error| error.about(&subject))
     }
 
     /// Makes a call without a ticket. Blocks at most until the deadline.
@@ -224,12 +165,10 @@ impl Flights {
 
     /// Waits for the flights under way, for at most 5 s. Called when the last handle to the client is dropped.
     pub(crate) fn end(&self) {
-        let table = self.table.lock();
-        let count = table.len();
-        let first = table.first();
-        let prefix = first.map(|first| first.flight.request.subject.prefix());
-        drop(table);
-        if let Some(prefix) = prefix {
+        let under_way = self.table.lock().clone();
+        if let Some(first) = under_way.first() {
+            let prefix = first.request.subject.prefix();
+            let count = under_way.len();
             self.gateway.log.warn(format_args!(
                 "{prefix}waiting up to {} s for gateway calls to end (this is one of {count}); if a call is cut short, the \
                  provider may revoke the user's grant",
@@ -260,36 +199,39 @@ impl Flights {
         table.is_empty()
     }
 
-    /// Joins the connection's flight or registers a new flight. Blocks while there are too many flights, and while
-    /// the connection has a flight that the caller may not join.
+    /// Joins the connection's flight or starts a new flight. Blocks while there are too many flights, and while
+    /// the connection has a flight that the caller may not join. Returns `None` if the slot has changed since it handed
+    /// out the ticket.
     fn join(
-        &self,
+        self: &Arc<Self>,
         key: &Key,
         request: Request,
         ticket: Option<Ticket>,
         deadline: Deadline,
-    ) -> Join {
+    ) -> Result<Option<Arc<Flight>>> {
         let mut table = self.table.lock();
         loop {
             if ticket.as_ref().is_some_and(|ticket| !ticket.is_open()) {
-                return Join::Outdated;
+                return Ok(None);
             }
             let has_room = has_room(&table, key);
-            match flight_for(&mut table, key) {
-                Some(found) if found.flight.serves(&request, ticket.as_ref()) => {
-                    found.tickets.extend(ticket);
-                    return Join::Existing(Arc::clone(&found.flight));
+            match flight_for(&table, key) {
+                Some(found) if found.serves(&request, ticket.as_ref()) => {
+                    found.tickets.lock().extend(ticket);
+                    return Ok(Some(Arc::clone(found)));
                 }
                 None if has_room => {
-                    return Join::New(register(&mut table, key, request, ticket));
+                    let new = register(&mut table, key, request, ticket);
+                    drop(table);
+                    self.start(&new);
+                    return Ok(Some(new));
                 }
                 _ => {}
             }
             let waited = self.flight_ended.wait_until(&mut table, deadline.at);
             if waited.timed_out() {
-                let other = flight_for(&mut table, key);
-                let error = other.map_or_else(timed_out, |other| other.flight.timed_out());
-                return Join::TimedOut(error);
+                let other = flight_for(&table, key);
+                return Err(other.map_or_else(timed_out, |other| other.timed_out()));
             }
         }
     }
@@ -301,22 +243,17 @@ impl Flights {
         flight
             .ended
             .wait_while_until(&mut table, is_running, deadline.at);
-        drop(table);
-        match flight.response.get() {
-            Some(response) => response.clone(),
-            None => Err(flight.timed_out()),
-        }
+        let response = flight.response.get().cloned();
+        response.unwrap_or_else(|| Err(flight.timed_out()))
     }
 
     fn start(self: &Arc<Self>, flight: &Arc<Flight>) {
         let flights = Arc::clone(self);
         let started = Arc::clone(flight);
         let run = move || {
-            let ask = AssertUnwindSafe(|| {
-                let success = flights.ask(&started)?;
-                Ok(Response::new(success, &started.request))
-            });
-            let answer = panic::catch_unwind(ask).unwrap_or_else(|_| {
+            let subject = &started.request.subject;
+            let ask = || Ok(Response::new(flights.ask(&started)?, subject));
+            let answer = panics::contained(ask).unwrap_or_else(|| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
                                on stderr; try again";
                 Err(NexusError::new(ErrorKind::RequestFailed, message))
@@ -334,14 +271,12 @@ impl Flights {
     /// the flight finds the token.
     fn finish(&self, flight: &Arc<Flight>, answer: Result<Response>) {
         let response = answer.map(Arc::new);
-        let outcome = outcome_of(flight, &response);
+        let resolved = response.clone();
+        let outcome = resolved.and_then(|it| Ok((it.token.clone()?, it.requested)));
         let mut table = self.table.lock();
-        let at = table
-            .iter()
-            .position(|under_way| Arc::ptr_eq(&under_way.flight, flight));
-        let tickets = at.map(|at| table.swap_remove(at).tickets);
+        table.retain(|other| !Arc::ptr_eq(other, flight));
         let now = Now::read();
-        for ticket in tickets.unwrap_or_default() {
+        for ticket in flight.tickets.lock().drain(..) {
             ticket.done(outcome.clone(), now);
         }
         let _ = flight.response.set(response);
@@ -357,7 +292,7 @@ impl Flights {
         if let Some(script) = &self.script {
             return script(&flight.request);
         }
-        let is_resolve = flight.request.asked == Asked::Resolve;
+        let is_resolve = flight.request.operation == RESOLVE;
         let first = self.send(flight);
         let is_expired = |error: &NexusError| is_resolve && error.code() == "token_expired";
         let last = match first {
@@ -375,7 +310,7 @@ impl Flights {
     ///
     /// # Errors
     ///
-    /// The error of the list of providers if it fails for the moment.
+    /// The error of the list of providers if it fails for the moment. `timeout` if the program may be ending.
     pub(crate) fn confirm(
         &self,
         key: &Key,
@@ -383,131 +318,101 @@ impl Flights {
         answer: Result<Success>,
         again: impl Fn() -> Result<Success>,
     ) -> Result<Success> {
+        let mut confirmed = self.confirmed.lock();
+        confirmed.retain(|_, at| at.elapsed() < CONFIRMED_TIME);
+        let last = confirmed.remove(key);
+        drop(confirmed);
         let is_missing = answer.as_ref().is_err_and(NexusError::is_missing);
         if !is_missing || !request.is_repeatable() {
-            self.confirmed.forget(key);
             return answer;
         }
-        let was_confirmed = self.confirmed.has(key, request.path());
-        if !was_confirmed {
-            self.ask_for_providers()?;
+        let listed = match last {
+            Some(at) => at,
+            None if self.is_ending() => return Err(unconfirmed()),
+            None => self.ask_for_providers()?,
+        };
+        if !self.pause(CONFIRMATION_PAUSE) {
+            return Err(unconfirmed());
         }
-        self.pause(CONFIRMATION_PAUSE);
-        self.check_goes_on()?;
-        let second = again();
-        match second {
+        match again() {
             Err(error) if error.is_missing() => {
-                if !was_confirmed {
-                    self.confirmed.add(key, request.path());
-                }
-                Err(error.confirmed(request.asked))
+                self.confirmed.lock().insert(key.clone(), listed);
+                Err(error.confirmed(request.operation))
             }
-            another => {
-                self.confirmed.clear();
-                another
-            }
+            another => another,
         }
     }
 
     /// Requests the list of providers. A gateway that refuses it for good, for example because it has no list, cannot tell
-    /// more than the second answer.
-    fn ask_for_providers(&self) -> Result<()> {
-        self.check_goes_on()?;
-        let providers = Request::get("/v1/providers").max_response(MAX_PROVIDERS);
-        let has_reconnected = Cell::new(false);
-        let attempt = || Ok(self.gateway.attempt(&providers, false, &has_reconnected));
-        let is_ending = || self.is_ending();
+    /// more than the second answer. Returns the time of the answer.
+    fn ask_for_providers(&self) -> Result<Instant> {
+        let providers = Request::get("providers", "/v1/providers");
+        let attempt = || Ok(self.gateway.attempt(&providers, false));
         let pause = |wait| self.pause(wait);
-        match self.gateway.retry(&providers, attempt, is_ending, pause) {
-            Err(error) if error.is_retryable() && !error.is_missing() => {
-                self.confirmed.clear();
-                Err(error)
-            }
-            _ => Ok(()),
+        match self.gateway.retry(&providers, attempt, pause) {
+            Err(error) if error.is_retryable() && !error.is_missing() => Err(error),
+            _ => Ok(Instant::now()),
         }
-    }
-
-    fn check_goes_on(&self) -> Result<()> {
-        if !self.is_ending() {
-            return Ok(());
-        }
-        let message = "the client was dropped or drained before the gateway's answer was confirmed; try again";
-        Err(NexusError::new(ErrorKind::Timeout, message).local())
     }
 
     /// Sends a flight's request, and retries it. During each attempt, holds the lock that processes share.
     fn send(&self, flight: &Flight) -> Result<Success> {
-        let is_ending = || self.is_ending();
         let attempt = || {
-            let lock = self.process_lock.as_ref();
-            let waits_for = |name| *flight.lock_name.lock() = name;
-            let subject = &flight.request.subject;
-            let gateway = &self.gateway;
-            let _guard = turn::acquire(lock, &flight.key, subject, gateway, is_ending, waits_for)?;
-            Ok(self
-                .gateway
-                .attempt(&flight.request, true, &Cell::new(false)))
+            let _guard = self.turn(flight)?;
+            Ok(self.gateway.attempt(&flight.request, true))
         };
         let pause = |wait| self.pause(wait);
-        self.gateway
-            .retry(&flight.request, attempt, is_ending, pause)
+        self.gateway.retry(&flight.request, attempt, pause)
     }
 
-    /// Blocks for this time, or until the program may be ending.
-    fn pause(&self, time: Duration) {
+    /// Blocks for this time, or until the program may be ending. Returns whether it goes on.
+    fn pause(&self, time: Duration) -> bool {
         let mut table = self.table.lock();
         let goes_on = |_: &mut Vec<_>| !self.is_ending();
         let end = Deadline::after(time);
         self.end_began.wait_while_until(&mut table, goes_on, end.at);
+        !self.is_ending()
     }
 }
 
-fn flight_for<'a>(table: &'a mut [UnderWay], key: &Key) -> Option<&'a mut UnderWay> {
-    table
-        .iter_mut()
-        .find(|under_way| under_way.flight.key == *key)
+fn flight_for<'a>(table: &'a [Arc<Flight>], key: &Key) -> Option<&'a Arc<Flight>> {
+    table.iter().find(|flight| flight.key == *key)
 }
 
 /// Adds a flight to the table.
 fn register(
-    table: &mut Vec<UnderWay>,
+    table: &mut Vec<Arc<Flight>>,
     key: &Key,
     request: Request,
     ticket: Option<Ticket>,
 ) -> Arc<Flight> {
     let refused = ticket
         .as_ref()
-        .and_then(|ticket| ticket.question().refused());
+        .and_then(|ticket| ticket.question.refused().cloned());
     let flight = Arc::new(Flight {
         key: key.clone(),
+        tickets: Mutex::new(Vec::from_iter(ticket)),
         request,
         began: Instant::now(),
-        refused: refused.cloned(),
+        refused,
         lock_name: Mutex::default(),
         response: OnceLock::new(),
         ended: Condvar::default(),
     });
-    table.push(UnderWay {
-        flight: Arc::clone(&flight),
-        tickets: Vec::from_iter(ticket),
-    });
+    table.push(Arc::clone(&flight));
     flight
 }
 
-fn has_room(table: &[UnderWay], key: &Key) -> bool {
+fn has_room(table: &[Arc<Flight>], key: &Key) -> bool {
     let provider = key.provider();
-    let same = |under_way: &&UnderWay| under_way.flight.key.provider() == provider;
+    let same = |flight: &&Arc<Flight>| flight.key.provider() == provider;
     table.len() < MAX_FLIGHTS && table.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }
 
-/// Returns the outcome for the tickets of a flight.
-fn outcome_of(flight: &Flight, response: &Result<Arc<Response>>) -> Outcome {
-    match response {
-        Ok(response) if flight.request.asked == Asked::Resolve => response.outcome(),
-        Ok(_) => Outcome::Unanswered(timed_out()),
-        Err(error) if error.is_final() => Outcome::Refused,
-        Err(error) => Outcome::Unanswered(error.clone()),
-    }
+fn unconfirmed() -> NexusError {
+    let message =
+        "the client was dropped or drained before the gateway's answer was confirmed; try again";
+    NexusError::new(ErrorKind::Timeout, message).local()
 }
 
 fn timed_out() -> NexusError {

@@ -3,23 +3,20 @@
 pub(crate) mod refusal;
 mod report;
 
-use std::cell::Cell;
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue, Method, Uri};
 
-use crate::error::meaning::Asked;
-use crate::error::{self, ErrorKind, NexusError, Result, Subject};
+use crate::error::{self, ErrorKind, NexusError, Origin, Result, Subject};
 use crate::header;
 use crate::json::{self, Object};
-use crate::log::{Log, Outages};
-use crate::options::call::OnCall;
+use crate::log::Log;
 use crate::options::{NexusClientOptions, base_url};
-use crate::retry::RetryPolicy;
 use crate::sync::Mutex;
 use crate::time::date;
 use crate::time::{Deadline, Now, ResponseClock};
@@ -32,63 +29,65 @@ const MIN_ATTEMPT: Duration = Duration::from_secs(40);
 
 /// The default size limit of a response, in bytes. A token, a status or a session takes a few KB.
 const MAX_RESPONSE: u64 = 256 << 10;
+/// The largest list of providers, in bytes.
+const MAX_PROVIDERS: u64 = 2 << 20;
 
 pub(crate) struct Gateway {
-    transport: Arc<Transport>,
+    pub(crate) transport: Transport,
     pub(crate) log: Log,
-    timeout: Duration,
-    retry_policy: RetryPolicy,
-    on_call: Option<OnCall>,
-    api_key: String,
+    /// The client's options. Their agent has been moved into `transport`.
+    pub(crate) options: NexusClientOptions,
     /// The scheme, host and port of the gateway.
     pub(crate) origin: String,
     /// The gateway's URL without a slash at the end.
     pub(crate) address: String,
     headers: HeaderMap,
-    outages: Mutex<Outages<Subject>>,
+    /// The tenants whose tokens cannot be renewed at the moment, with the start of each outage.
+    outages: Mutex<HashMap<Subject, Instant>>,
 }
 
 /// A call to the gateway.
 pub(crate) struct Request {
     method: Method,
+    /// The name of the request, for [`GatewayCall`](crate::GatewayCall) and the log, and for the meaning of an error.
+    pub(crate) operation: &'static str,
     /// The path and query, percent-encoded. Starts with a slash.
     path: String,
     headers: HeaderMap,
     body: Option<Vec<u8>>,
     /// The secrets in this request, which an error must not repeat.
     secrets: Vec<String>,
-    pub(crate) asked: Asked,
     /// The tenant or id that errors and log lines name.
     pub(crate) subject: Subject,
-    /// The largest response, in bytes.
-    max_response: u64,
+    /// True once a connection that was cut has been replaced.
+    has_reconnected: AtomicBool,
 }
 
 impl Request {
-    fn new(method: Method, path: String, body: Option<Vec<u8>>) -> Self {
+    fn new(method: Method, operation: &'static str, path: String, body: Option<Vec<u8>>) -> Self {
         Self {
             method,
+            operation,
             path,
             headers: HeaderMap::new(),
             body,
             secrets: Vec::new(),
-            asked: Asked::Other,
             subject: Subject::default(),
-            max_response: MAX_RESPONSE,
+            has_reconnected: AtomicBool::new(false),
         }
     }
 
-    pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self::new(Method::GET, path.into(), None)
+    pub(crate) fn get(operation: &'static str, path: impl Into<String>) -> Self {
+        Self::new(Method::GET, operation, path.into(), None)
     }
 
-    pub(crate) fn delete(path: impl Into<String>) -> Self {
-        Self::new(Method::DELETE, path.into(), None)
+    pub(crate) fn delete(operation: &'static str, path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, operation, path.into(), None)
     }
 
     /// A POST with an empty body.
-    pub(crate) fn post(path: impl Into<String>) -> Self {
-        Self::new(Method::POST, path.into(), Some(Vec::new()))
+    pub(crate) fn post(operation: &'static str, path: impl Into<String>) -> Self {
+        Self::new(Method::POST, operation, path.into(), Some(Vec::new()))
     }
 
     pub(crate) fn json(mut self, body: &Value) -> Self {
@@ -98,20 +97,16 @@ impl Request {
         self
     }
 
-    /// Sets the workspace, and the header by which gateways limit the request rate of each workspace. Sends no header for
-    /// an id that a header cannot carry.
-    pub(crate) fn of_workspace(mut self, workspace_id: Option<&str>) -> Self {
+    /// Sets the workspace and the provider, and the header by which gateways limit the request rate of each workspace. Sends
+    /// no header for an id that a header cannot carry.
+    pub(crate) fn of_tenant(mut self, workspace_id: Option<&str>, provider: Option<&str>) -> Self {
         self.subject.workspace_id = workspace_id.map(Into::into);
+        self.subject.provider = provider.map(Into::into);
         // A server would trim the id, and count the request for another workspace.
         let whole = workspace_id.filter(|id| id.trim() == *id);
         if let Some(Ok(id)) = whole.map(HeaderValue::from_str) {
             self.headers.insert("x-workspace-id", id);
         }
-        self
-    }
-
-    pub(crate) fn of_provider(mut self, provider: Option<&str>) -> Self {
-        self.subject.provider = provider.map(Into::into);
         self
     }
 
@@ -124,22 +119,6 @@ impl Request {
     pub(crate) fn of_session(mut self, id: &str) -> Self {
         self.subject.session_id = Some(id.into());
         self
-    }
-
-    /// Sets the operation, if the meaning of an error depends on it.
-    pub(crate) fn asked(mut self, asked: Asked) -> Self {
-        self.asked = asked;
-        self
-    }
-
-    /// Sets the size limit of the response, in bytes. Default 256 KiB.
-    pub(crate) fn max_response(mut self, bytes: u64) -> Self {
-        self.max_response = bytes;
-        self
-    }
-
-    pub(crate) fn path(&self) -> &str {
-        &self.path
     }
 
     /// Returns whether sending the request twice has the effect of sending it once (RFC 9110 section 9.2.2).
@@ -176,11 +155,7 @@ pub(crate) struct Attempt {
 
 impl Gateway {
     /// Checks the options that requests to the gateway depend on.
-    pub(crate) fn new(
-        options: &NexusClientOptions,
-        transport: Arc<Transport>,
-        log: Log,
-    ) -> Result<Self> {
+    pub(crate) fn new(options: NexusClientOptions, transport: Transport, log: Log) -> Result<Self> {
         let base = base_url("gateway_url", &options.gateway_url)?;
         error::not_zero("timeout", options.timeout)?;
         let origin = url::origin(&base);
@@ -192,13 +167,10 @@ impl Gateway {
         Ok(Self {
             transport,
             log,
-            timeout: options.timeout,
-            retry_policy: options.retry_policy.clone(),
-            on_call: options.on_call.clone(),
-            api_key: options.api_key.clone(),
             address: [&origin, base.path().trim_end_matches('/')].concat(),
             origin,
             headers: headers(&options.api_key)?,
+            options,
             outages: Mutex::default(),
         })
     }
@@ -206,35 +178,32 @@ impl Gateway {
     /// Returns the deadline of a caller that makes a call now: the client's timeout for each attempt, plus the longest
     /// pauses between the attempts.
     pub(crate) fn longest_call(&self) -> Deadline {
-        Deadline::after(self.retry_policy.longest_call(self.timeout))
+        Deadline::after(self.options.retry_policy.longest_call(self.options.timeout))
     }
 
     /// Returns the time limit of an attempt that may refresh a token. It is also the lease of the lock that the attempt
     /// holds.
     pub(crate) fn longest_turn(&self) -> Duration {
-        self.timeout.max(MIN_ATTEMPT)
+        self.options.timeout.max(MIN_ATTEMPT)
     }
 
     /// Sends a request that cannot refresh a token, retries it according to the policy, and reads the response.
     pub(crate) fn send(&self, call: &Request) -> Result<Success> {
-        let has_reconnected = Cell::new(false);
-        self.retry(
-            call,
-            || Ok(self.attempt(call, false, &has_reconnected)),
-            || false,
-            std::thread::sleep,
-        )
+        let sleep = |time| {
+            std::thread::sleep(time);
+            true
+        };
+        self.retry(call, || Ok(self.attempt(call, false)), sleep)
     }
 
-    /// Makes attempts according to the policy, and no more once `is_over` returns true. The attempts have no common
+    /// Makes attempts according to the policy, and no more once `pause` returns false. The attempts have no common
     /// deadline, because the time spent waiting for a lock would count against it. Each attempt is reported once it has
     /// released its lock. An error of `attempt` itself means that nothing was sent.
     pub(crate) fn retry(
         &self,
         call: &Request,
         attempt: impl Fn() -> Result<Attempt>,
-        is_over: impl Fn() -> bool,
-        pause: impl Fn(Duration),
+        pause: impl Fn(Duration) -> bool,
     ) -> Result<Success> {
         let mut number = 0_u32;
         let reported = || {
@@ -243,34 +212,26 @@ impl Gateway {
             self.report(call, number, &attempt);
             attempt.outcome
         };
-        let note = |line: fmt::Arguments<'_>| self.log.debug(line);
-        let policy = &self.retry_policy;
-        let ended = policy.run(note, |_| !is_over(), pause, reported, |_| None);
+        let go_on = |wait, line: fmt::Arguments<'_>| {
+            self.log.debug(line);
+            pause(wait)
+        };
+        let ended = self.options.retry_policy.run(go_on, reported, |_| None);
         ended.map_err(|error| error.about(&call.subject))
     }
 
     /// Sends a request once. An attempt that may make the gateway refresh a token has at least 40 s, so that no refresh is
     /// cut short.
-    pub(crate) fn attempt(
-        &self,
-        call: &Request,
-        may_refresh: bool,
-        has_reconnected: &Cell<bool>,
-    ) -> Attempt {
+    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Attempt {
         let start = Instant::now();
-        let outcome = self.try_once(call, may_refresh, has_reconnected);
+        let outcome = self.try_once(call, may_refresh);
         Attempt {
             outcome: outcome.map_err(|error| error.about(&call.subject)),
             duration: start.elapsed(),
         }
     }
 
-    fn try_once(
-        &self,
-        call: &Request,
-        may_refresh: bool,
-        has_reconnected: &Cell<bool>,
-    ) -> Result<Success> {
+    fn try_once(&self, call: &Request, may_refresh: bool) -> Result<Success> {
         let mut headers = || {
             let mut all = self.headers.clone();
             all.extend(call.headers.clone());
@@ -283,30 +244,34 @@ impl Gateway {
             headers: &mut headers,
             body: call.body.as_deref(),
             may_refresh,
-            is_call: true,
+            server: Origin::Gateway,
             error_from: 300,
-            has_reconnected,
+            has_reconnected: &call.has_reconnected,
             writer: None,
         };
         let timeout = if may_refresh {
             self.longest_turn()
         } else {
-            self.timeout
+            self.options.timeout
+        };
+        let max = match call.operation {
+            "providers" => MAX_PROVIDERS,
+            _ => MAX_RESPONSE,
         };
         let sent_at = Now::read();
         let deadline = Deadline::after(timeout);
-        let response = self.transport.send(request, deadline, call.max_response)?;
+        let response = self.transport.send(request, deadline, max)?;
         if response.status().is_success() {
             return success(&call.method, &response, sent_at);
         }
-        let secrets = call.secrets.iter().chain([&self.api_key]);
-        let (refusal, status) = refusal::of(call.asked, &response, secrets);
+        let secrets = call.secrets.iter().chain([&self.options.api_key]);
+        let (refusal, status) = refusal::of(call.operation, &response, secrets);
         let error = if refusal.is_missing() && call.is_repeatable() {
             refusal.unconfirmed()
         } else {
             refusal
         };
-        let is_retried = self.retry_policy.retries_status(status) && error.is_retryable();
+        let is_retried = self.options.retry_policy.retries_status(status) && error.is_retryable();
         let is_post = call.method == Method::POST;
         let is_under_way = may_refresh && is_under_way(&error, is_post);
         Err(error.with(|inner| inner.may_repeat = is_retried && !is_under_way))

@@ -38,14 +38,10 @@ pub(crate) type Handle = Shared<Inner>;
 
 /// The parts of a client. Dropping the last handle waits for the flights under way, for at most 5 s.
 pub(crate) struct Inner {
-    pub(crate) transport: Arc<Transport>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) flights: Arc<Flights>,
     pub(crate) connections: Arc<Connections>,
     pub(crate) asker: Asker,
-    /// The client's options. Their agent has been moved into `transport`.
-    pub(crate) options: NexusClientOptions,
-    pub(crate) log: Log,
     pub(crate) max_stale_wait: Duration,
 }
 
@@ -57,21 +53,14 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Returns the key of the calls by this connection id.
-    pub(crate) fn key(&self, id: &str) -> Key {
-        let known = self.known_ids.tenant(id);
-        known.map_or_else(|| Key::Connection(id.into()), |tenant| Key::tenant(&tenant))
-    }
-
     /// Returns the key of a call by connection id, and the call's request. If the id is known, the call takes turns with the
     /// calls that name its workspace and provider, and counts towards the rate limit of its workspace.
     pub(crate) fn by_id(&self, id: &str, request: Request) -> (Key, Request) {
         let by_connection = request.of_connection(id);
         match self.known_ids.tenant(id) {
             Some(tenant) => {
-                let by_tenant = by_connection
-                    .of_workspace(Some(&tenant.workspace_id))
-                    .of_provider(Some(&tenant.provider));
+                let workspace_id = Some(&*tenant.workspace_id);
+                let by_tenant = by_connection.of_tenant(workspace_id, Some(&tenant.provider));
                 (Key::tenant(&tenant), by_tenant)
             }
             None => (Key::Connection(id.into()), by_connection),
@@ -114,22 +103,19 @@ impl Inner {
         options.timeout = options.timeout.min(MAX_DURATION);
         let log = Log::new(options.log_level);
         let agent = options.agent.take();
-        let transport = Arc::new(Transport::new(agent, options.timeout)?);
+        let transport = Transport::new(agent, options.timeout)?;
         let lock = options.lock.clone().choose(log)?;
-        let gateway = Arc::new(Gateway::new(&options, Arc::clone(&transport), log)?);
+        let gateway = Arc::new(Gateway::new(options, transport, log)?);
         let asker = Asker {
             gateway: gateway.address.as_str().into(),
-            uses_stale: options.stale_if_error,
+            uses_stale: gateway.options.stale_if_error,
         };
         let flights = Flights::new(Arc::clone(&gateway), lock);
         Ok(Self {
-            transport,
             gateway,
             flights: Arc::new(flights),
             connections: Arc::default(),
             asker,
-            options,
-            log,
             max_stale_wait: MAX_STALE_WAIT,
         })
     }

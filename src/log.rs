@@ -2,9 +2,7 @@
 //! formatted only if its level is enabled. Also decides what `Debug` and messages may show.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
 use std::fmt;
-use std::time::{Duration, Instant};
 
 /// The target of every line that goes to the `log` facade.
 #[cfg(feature = "log")]
@@ -135,41 +133,6 @@ impl Log {
     }
 }
 
-/// The maximum number of outages that a client remembers. The oldest are forgotten first.
-const MAX_OUTAGES: usize = 1000;
-
-/// The tenants and connections whose tokens cannot be renewed at the moment, with the start of each outage. Lets a client
-/// log an outage once, whatever the number of threads and attempts that run into it.
-pub(crate) struct Outages<S>(VecDeque<(S, Instant)>);
-
-impl<S> Default for Outages<S> {
-    fn default() -> Self {
-        Self(VecDeque::new())
-    }
-}
-
-impl<S: Clone + PartialEq> Outages<S> {
-    /// Notes a failure, and returns whether it is the first of an outage.
-    pub(crate) fn failed(&mut self, subject: &S, now: Instant) -> bool {
-        if self.0.iter().any(|(failed, _)| failed == subject) {
-            return false;
-        }
-        if self.0.len() >= MAX_OUTAGES {
-            self.0.pop_front();
-        }
-        self.0.push_back((subject.clone(), now));
-        true
-    }
-
-    /// Ends the outage, and returns how long it took, or `None` if there was none.
-    pub(crate) fn ended(&mut self, subject: &S, now: Instant) -> Option<Duration> {
-        let mut failed = self.0.iter();
-        let place = failed.position(|(failed, _)| failed == subject)?;
-        let (_, start) = self.0.remove(place)?;
-        Some(now.saturating_duration_since(start))
-    }
-}
-
 fn say(level: LogLevel, line: &str) {
     use std::io::Write as _;
 
@@ -210,35 +173,3 @@ macro_rules! debug_only {
     };
 }
 pub(crate) use debug_only;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_outage_begins_once_for_each_subject_and_ends_once() {
-        let (one, other) = ("one", "other");
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut outages = Outages::default();
-        assert_eq!(outages.ended(&one, at(0)), None);
-        assert!(outages.failed(&one, at(1)));
-        assert!(!outages.failed(&one, at(2)));
-        assert!(outages.failed(&other, at(3)));
-        assert_eq!(outages.ended(&one, at(5)), Some(Duration::from_secs(4)));
-        assert_eq!(outages.ended(&one, at(6)), None);
-        assert!(outages.failed(&one, at(7)), "the next outage");
-        assert!(!outages.failed(&other, at(8)));
-    }
-
-    #[test]
-    fn outages_are_bounded() {
-        let mut outages = Outages::default();
-        let now = Instant::now();
-        for number in 0..=MAX_OUTAGES {
-            assert!(outages.failed(&number, now));
-        }
-        assert_eq!(outages.0.len(), MAX_OUTAGES);
-        assert!(outages.failed(&0, now), "forgotten");
-    }
-}

@@ -471,7 +471,7 @@ impl NexusClientOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn on_call(mut self, on_call: impl Fn(&GatewayCall<'_>) + Send + Sync + 'static) -> Self {
-        self.on_call = Some(OnCall::new(on_call));
+        self.on_call = Some(Arc::new(on_call));
         self
     }
 }
@@ -523,7 +523,7 @@ impl UnwindSafe for NexusClientOptions {}
 impl RefUnwindSafe for NexusClientOptions {}
 
 debug_only!(NexusClientOptions: timeout, retry_policy, max_body_bytes, allow_insecure_http, log_level,
-    stale_if_error, on_call);
+    stale_if_error);
 
 #[cfg(all(test, unix))]
 mod tests;

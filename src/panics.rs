@@ -3,16 +3,11 @@
 use std::mem;
 use std::panic::{self, AssertUnwindSafe};
 
-/// Runs a function, and returns whether it ran to its end. The value of a panic is leaked, because dropping it may panic as
-/// well.
-pub(crate) fn contained(run: impl FnOnce()) -> bool {
-    match panic::catch_unwind(AssertUnwindSafe(run)) {
-        Ok(()) => true,
-        Err(payload) => {
-            mem::forget(payload);
-            false
-        }
-    }
+/// Runs a function, and returns its value, or `None` if it panics. The value of a panic is leaked, because dropping it may
+/// panic as well.
+pub(crate) fn contained<T>(run: impl FnOnce() -> T) -> Option<T> {
+    let ended = panic::catch_unwind(AssertUnwindSafe(run));
+    ended.map_err(mem::forget).ok()
 }
 
 #[cfg(test)]
@@ -30,8 +25,8 @@ mod tests {
 
     #[test]
     fn a_panic_ends_here_whatever_its_value_does() {
-        assert!(contained(|| {}));
-        assert!(!contained(|| panic!("a text")));
-        assert!(!contained(|| panic::panic_any(Twice)));
+        assert_eq!(contained(|| 1), Some(1));
+        assert_eq!(contained(|| panic!("a text")), None::<()>);
+        assert_eq!(contained(|| panic::panic_any(Twice)), None::<()>);
     }
 }

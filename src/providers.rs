@@ -7,9 +7,6 @@ use serde_json::Value;
 use crate::error::Result;
 use crate::json::{self, Object};
 
-/// The largest list of providers, in bytes.
-pub(crate) const MAX_PROVIDERS: u64 = 2 << 20;
-
 /// The providers that a gateway knows.
 ///
 /// # Example

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::cache::{Ticket, TokenCache};
-use crate::error::meaning::Asked;
+use crate::error::meaning::RESOLVE;
 use crate::error::{NexusError, Result};
 use crate::flights::{Key, Response};
 use crate::gateway::Request;
 use crate::inner::Inner;
-use crate::slot::{Reason, Refusal, Want};
+use crate::slot::{Reason, Want};
 use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
@@ -20,17 +20,6 @@ use crate::url;
 pub(crate) enum Source {
     Cache,
     Gateway,
-}
-
-/// The gateway's response about a token that an API has refused.
-#[derive(Debug)]
-pub(crate) enum Replacement {
-    /// The gateway has returned another credential.
-    Replaced(Arc<CachedToken>),
-    /// The gateway has returned the same credential, now or a short time ago.
-    Confirmed,
-    /// The gateway has not answered, now or a short time ago.
-    Unanswered(NexusError),
 }
 
 impl Inner {
@@ -51,7 +40,7 @@ impl Inner {
                 Want::Use(token) | Want::Keep(token, _) => return Ok((token, Source::Cache)),
                 Want::Ask(ticket) => ticket,
             };
-            let has_stale = ticket.question().has_stale;
+            let has_stale = ticket.question.has_stale;
             let limit = if has_stale {
                 self.stale_deadline(deadline)
             } else {
@@ -61,7 +50,7 @@ impl Inner {
                 Ok(Some(token)) => return Ok((token, Source::Gateway)),
                 Ok(None) => {}
                 Err(error) if has_stale && !error.is_final() => {
-                    self.log.info(format_args!(
+                    self.gateway.log.info(format_args!(
                         "the cached token stays in use, because there is no new token: {error}"
                     ));
                 }
@@ -70,40 +59,34 @@ impl Inner {
         }
     }
 
-    /// Asks the gateway about a token from the cache that an API has refused. Blocks at most until the deadline, and after a
-    /// 403 for at most 1 s, because an API may refuse a request with 403 whatever the token is.
+    /// Asks the gateway about a token from the cache that an API has refused with this status. Blocks at most until the
+    /// deadline, and after a 403 for at most 1 s, because an API may refuse a request with 403 whatever the token is.
+    /// Returns another token, or `None` if the gateway has returned the same credential, now or a short time ago.
     ///
     /// # Errors
     ///
-    /// The gateway's error if it has refused for good.
+    /// A final error if the gateway has refused for good, and any other if it has not answered, now or a short time ago.
     pub(crate) fn replacement(
         &self,
         cache: &TokenCache,
         tenant: &Arc<Tenant>,
         refused: &Arc<CachedToken>,
-        refusal: Refusal,
+        status: u16,
         deadline: Deadline,
-    ) -> Result<Replacement> {
-        let reason = Reason::Refused(Arc::clone(refused), refusal);
-        let limit = match refusal {
-            Refusal::Unauthorized => deadline,
-            Refusal::Forbidden => self.stale_deadline(deadline),
+    ) -> Result<Option<Arc<CachedToken>>> {
+        let reason = Reason::Refused(Arc::clone(refused), status);
+        let limit = match status {
+            403 => self.stale_deadline(deadline),
+            _ => deadline,
         };
         loop {
             let ticket = match cache.want(tenant, &reason, &self.asker, Now::read()) {
-                Want::Use(token) => return Ok(Replacement::Replaced(token)),
-                Want::Keep(_, None) => return Ok(Replacement::Confirmed),
-                Want::Keep(_, Some(error)) => return Ok(Replacement::Unanswered(error)),
+                Want::Use(token) => return Ok(Some(token)),
+                Want::Keep(_, failure) => return failure.map_or(Ok(None), Err),
                 Want::Ask(ticket) => ticket,
             };
-            match self.ask(cache, tenant, ticket, limit) {
-                Ok(Some(token)) if token.same_credential(refused) => {
-                    return Ok(Replacement::Confirmed);
-                }
-                Ok(Some(token)) => return Ok(Replacement::Replaced(token)),
-                Ok(None) => {}
-                Err(error) if error.is_final() => return Err(error),
-                Err(error) => return Ok(Replacement::Unanswered(error)),
+            if let Some(token) = self.ask(cache, tenant, ticket, limit)? {
+                return Ok(Some(token).filter(|token| !token.same_credential(refused)));
             }
         }
     }
@@ -113,7 +96,7 @@ impl Inner {
         tenant.check()?;
         let key = Key::tenant(tenant);
         let called = self.flights.call(&key, request(tenant), deadline);
-        self.note(tenant, called)
+        self.note(&key, called)
     }
 
     /// Returns the deadline of the wait for a newer token, for a caller with a stale token, and for an agent's request
@@ -137,14 +120,17 @@ impl Inner {
         let ran = self
             .flights
             .run(&key, request(tenant), Some(ticket), deadline);
-        let response = self.note(tenant, ran)?;
-        response.map(|response| response.token()).transpose()
+        let response = self.note(&key, ran)?;
+        response.map(|response| response.token.clone()).transpose()
     }
 
-    /// Removes the tenant's token from all caches that the client has filled if the user has to connect again.
-    fn note<T>(&self, tenant: &Tenant, outcome: Result<T>) -> Result<T> {
-        if outcome.as_ref().is_err_and(NexusError::needs_reconnect) {
-            self.connections.caches.remove_tenant(tenant);
+    /// Removes the tenant's tokens from all caches that the client has filled if the user has to connect again.
+    pub(crate) fn note<T>(&self, key: &Key, outcome: Result<T>) -> Result<T> {
+        if let Key::Tenant(workspace_id, provider) = key
+            && outcome.as_ref().is_err_and(NexusError::needs_reconnect)
+        {
+            let caches = &self.connections.caches;
+            caches.remove(Some(workspace_id), Some(provider));
         }
         outcome
     }
@@ -152,12 +138,8 @@ impl Inner {
 
 fn request(tenant: &Tenant) -> Request {
     let workspace_id = Some(&*tenant.workspace_id);
-    let parameters = [
-        ("workspace_id", workspace_id),
-        ("provider_name", Some(&*tenant.provider)),
-    ];
-    Request::get(url::with_query("/v1/resolve", &parameters))
-        .of_workspace(workspace_id)
-        .of_provider(Some(&tenant.provider))
-        .asked(Asked::Resolve)
+    let provider = Some(&*tenant.provider);
+    let parameters = [("workspace_id", workspace_id), ("provider_name", provider)];
+    let path = url::with_query("/v1/resolve", &parameters);
+    Request::get(RESOLVE, path).of_tenant(workspace_id, provider)
 }

@@ -161,11 +161,11 @@ impl RetryPolicy {
 
     /// Returns the pause after an attempt, or `None` if the response asks for one that is longer than the policy allows.
     /// Attempts are numbered from 0. `chance` is in `0.0..1.0`.
-    fn delay(&self, attempt: u32, chance: f64, failure: &Failure) -> Option<Duration> {
+    fn delay(&self, attempt: u32, chance: f64, failure: &NexusError) -> Option<Duration> {
         let factor = 1_u32.checked_shl(attempt).unwrap_or(u32::MAX);
         let backoff = self.min_delay.saturating_mul(factor).min(self.max_delay);
         let jittered = backoff.mul_f64(0.2 + 0.6 * chance.clamp(0.0, 1.0));
-        let asked = match (failure.status, failure.retry_after) {
+        let asked = match (failure.status_code(), failure.retry_after()) {
             // A gateway says so for a wait of less than a second.
             (Some(429), Some(Duration::ZERO)) => SECOND.min(self.max_delay),
             (_, retry_after) => retry_after.unwrap_or_default(),
@@ -184,34 +184,25 @@ impl RetryPolicy {
         each.saturating_mul(self.retries).saturating_add(timeout)
     }
 
-    /// Makes attempts until one succeeds or fails for good, at most as many as the policy allows. `refused` tells why a
-    /// response is retried. `note` logs each retry. `may_go_on` gets the pause before an attempt. If it returns false, no
-    /// further attempt begins. `pause` blocks for the time that it gets, or until `may_go_on` would return false. The error
-    /// states that a request may have been sent if that is so for any of the attempts.
+    /// Makes attempts until one succeeds or fails for good, at most as many as the policy allows. `refused` returns the error
+    /// of a response that is retried. `go_on` logs a line and blocks for the pause before an attempt, or returns false if
+    /// none may begin. The error states that a request may have been sent if that is so for any of the attempts.
     pub(crate) fn run<T>(
         &self,
-        note: impl Fn(fmt::Arguments<'_>),
-        may_go_on: impl Fn(Duration) -> bool,
-        pause: impl Fn(Duration),
+        go_on: impl Fn(Duration, fmt::Arguments<'_>) -> bool,
         mut attempt: impl FnMut() -> Result<T>,
-        refused: impl Fn(&T) -> Option<Failure>,
+        refused: impl Fn(&T) -> Option<NexusError>,
     ) -> Result<T> {
         let mut failed = 0;
         let mut was_sent = false;
         loop {
-            let keep = |error: NexusError| {
-                if was_sent {
-                    error.after_sending()
-                } else {
-                    error
-                }
-            };
+            let keep = |error: NexusError| error.with(|inner| inner.may_have_been_sent |= was_sent);
             let outcome = attempt().map_err(keep);
             let error = outcome.as_ref().err();
             was_sent = error.is_none_or(NexusError::may_have_been_sent);
             let repeatable = match &outcome {
                 Ok(response) => refused(response),
-                Err(error) => error.may_repeat().then(|| Failure::of(error)),
+                Err(error) => Some(error.clone()).filter(NexusError::may_repeat),
             };
             let Some(failure) = repeatable else {
                 return outcome;
@@ -221,37 +212,18 @@ impl RetryPolicy {
             if failed > self.retries {
                 return outcome.map_err(|last| NexusError::exhausted(last, failed));
             }
-            let Some(wait) = delay.filter(|delay| may_go_on(*delay)) else {
-                return outcome;
-            };
+            let Some(wait) = delay else { return outcome };
             let ms = wait.as_millis();
-            let why = failure.why;
             let attempts = self.attempts();
-            note(format_args!(
-                "attempt {failed} of {attempts} failed, retrying in {ms} ms: {why}"
-            ));
-            pause(wait);
-            if !may_go_on(Duration::ZERO) {
+            let goes_on = go_on(
+                wait,
+                format_args!(
+                    "attempt {failed} of {attempts} failed, retrying in {ms} ms: {failure}"
+                ),
+            );
+            if !goes_on {
                 return outcome;
             }
-        }
-    }
-}
-
-/// An attempt that may be repeated.
-pub(crate) struct Failure {
-    /// The reason, for the log.
-    pub(crate) why: String,
-    pub(crate) status: Option<u16>,
-    pub(crate) retry_after: Option<Duration>,
-}
-
-impl Failure {
-    fn of(error: &NexusError) -> Self {
-        Self {
-            why: error.to_string(),
-            status: error.status_code(),
-            retry_after: error.retry_after(),
         }
     }
 }
@@ -271,12 +243,8 @@ mod tests {
         Duration::from_millis(count)
     }
 
-    fn asking(status: u16, retry_after: Option<Duration>) -> Failure {
-        Failure {
-            why: String::new(),
-            status: Some(status),
-            retry_after,
-        }
+    fn asking(status: u16, retry_after: Option<Duration>) -> NexusError {
+        NexusError::api(status, "", retry_after)
     }
 
     #[test]

@@ -10,10 +10,11 @@
 //! | fresh | use | ask at first, then at intervals; keep in between |
 //! | stale: within its buffer, or past an assumed expiry | ask, and use it for 5 s | as if it were fresh |
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::error::NexusError;
+use crate::error::{NexusError, Result};
 use crate::time::Now;
 use crate::token::CachedToken;
 
@@ -22,26 +23,18 @@ const MAX_ASSUMED_USE: Duration = Duration::from_secs(3600);
 /// The time for which a stale token is used without asking the gateway again: after the gateway has returned it, and after
 /// a caller has begun to ask for a newer token.
 const SHORT_USE: Duration = Duration::from_secs(5);
-/// A refused token that the gateway has returned again is asked about after these times: some providers end the old token
-/// before the gateway has stored the new one. The last time counts from then on, because some endpoints refuse every token.
-const CONFIRMED_INTERVALS: [Duration; 3] = [
-    Duration::from_secs(2),
-    Duration::from_secs(8),
-    Duration::from_secs(30),
-];
-/// If the gateway has not answered, a refused token is asked about again this long after the last question.
-const UNANSWERED_INTERVAL: Duration = Duration::from_secs(2);
+/// A refused token that the gateway has returned again is asked about again after this time, because some providers end the
+/// old token before the gateway has stored the new one, and then after four times the last interval, up to the maximum,
+/// because some endpoints refuse every token. If the gateway has not answered, it is asked this long after the question.
+const MIN_INTERVAL: Duration = Duration::from_secs(2);
+const MAX_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A tenant's token, and what is known about it.
 pub(crate) struct Slot {
-    generation: Arc<Generation>,
+    /// The last time at which a program set or removed the token, as opposed to the gateway's answers. Each change allocates
+    /// it anew, and a question of an older generation changes nothing.
+    generation: Arc<Option<Instant>>,
     held: Option<Held>,
-}
-
-/// The state of a slot between two changes. A question of an older generation changes nothing.
-struct Generation {
-    /// The last time at which a program set or removed the token, as opposed to the gateway's answers.
-    changed: Option<Instant>,
 }
 
 struct Held {
@@ -52,26 +45,18 @@ struct Held {
     fresh_until: Now,
     /// The time until which the token may be used if the gateway returns no newer token.
     usable_until: Now,
-    /// Few tokens are ever refused, so this takes no memory before.
-    inquiries: Option<Box<Inquiries>>,
-}
-
-/// The questions about a token that APIs have refused. Those after a 403 are counted apart, because an API may refuse some
-/// requests with 403 whatever the token is, and must not delay the question after a 401.
-#[derive(Clone, Default)]
-struct Inquiries {
-    unauthorized: Inquiry,
-    forbidden: Inquiry,
+    /// The answered questions about the token, by the status with which an API had refused it. Those after a 403 are counted
+    /// apart, because an API may refuse some requests with 403 whatever the token is, and must not delay the question after
+    /// a 401.
+    inquiries: BTreeMap<u16, Inquiry>,
 }
 
 #[derive(Clone, Default)]
 struct Inquiry {
-    /// The time of a question without an outcome so far.
-    asked: Option<Instant>,
     /// The time until which nobody asks again.
     quiet_until: Option<Instant>,
-    /// The number of times that the gateway has returned the refused token again.
-    confirmed: usize,
+    /// The last interval, if the gateway has returned the refused token again.
+    interval: Duration,
     /// The gateway's error, if the last question was not answered.
     failure: Option<NexusError>,
 }
@@ -90,17 +75,8 @@ pub(crate) struct Asker {
 pub(crate) enum Reason {
     /// The caller is about to send a request.
     Needed,
-    /// An API has refused this token.
-    Refused(Arc<CachedToken>, Refusal),
-}
-
-/// The status with which an API has refused a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// 401
-    Unauthorized,
-    /// 403
-    Forbidden,
+    /// An API has refused this token with this status.
+    Refused(Arc<CachedToken>, u16),
 }
 
 /// The way in which a caller gets a token.
@@ -116,32 +92,21 @@ pub(crate) enum Want<Q> {
 
 /// A question for the gateway about a slot.
 pub(crate) struct Question {
-    generation: Arc<Generation>,
+    generation: Arc<Option<Instant>>,
     gateway: Arc<str>,
     reason: Reason,
+    asked: Now,
     /// True if the slot has a stale token, which can be used if the gateway does not answer.
     pub(crate) has_stale: bool,
 }
 
-/// The outcome of a question.
-#[derive(Clone)]
-pub(crate) enum Outcome {
-    /// The gateway has returned this token. The time is that of the request.
-    Token(Arc<CachedToken>, Now),
-    /// The gateway has refused for good.
-    Refused,
-    /// The gateway has not answered.
-    Unanswered(NexusError),
-}
+/// The outcome of a question: the token that the gateway has returned and the time of the request, or an error. After a final
+/// error, the gateway has refused for good, and after any other, it has not answered.
+pub(crate) type Outcome = Result<(Arc<CachedToken>, Now)>;
 
-impl Refusal {
-    pub(crate) fn of(status: u16) -> Option<Self> {
-        match status {
-            401 => Some(Self::Unauthorized),
-            403 => Some(Self::Forbidden),
-            _ => None,
-        }
-    }
+/// Returns whether a status may mean that an API refuses the token.
+pub(crate) fn is_refusal(status: u16) -> bool {
+    matches!(status, 401 | 403)
 }
 
 impl<Q> Want<Q> {
@@ -158,7 +123,7 @@ impl Slot {
     /// Returns a slot without a token. `changed` is the last time at which a program may have removed the tenant's token.
     pub(crate) fn empty(changed: Option<Instant>) -> Self {
         Self {
-            generation: Arc::new(Generation { changed }),
+            generation: Arc::new(changed),
             held: None,
         }
     }
@@ -202,13 +167,11 @@ impl Slot {
                 Reason::Refused(refused, _) if !held.token.same_credential(refused) => {
                     return Want::Use(Arc::clone(&held.token));
                 }
-                Reason::Refused(_, refusal) => {
-                    let token = Arc::clone(&held.token);
-                    let inquiry = held.inquiry_after(*refusal);
-                    if inquiry.is_quiet(now) {
-                        return Want::Keep(token, inquiry.failure.clone());
+                Reason::Refused(_, status) => {
+                    let inquiry = held.inquiries.get(status);
+                    if let Some(inquiry) = inquiry.filter(|inquiry| inquiry.is_quiet(now)) {
+                        return Want::Keep(Arc::clone(&held.token), inquiry.failure.clone());
                     }
-                    inquiry.begin(now);
                 }
             }
         }
@@ -216,6 +179,7 @@ impl Slot {
             generation: Arc::clone(&self.generation),
             gateway: Arc::clone(&asker.gateway),
             reason: reason.clone(),
+            asked: now,
             has_stale,
         })
     }
@@ -229,32 +193,32 @@ impl Slot {
         buffer: Duration,
         now: Now,
     ) {
-        let is_needed = matches!(question.reason, Reason::Needed);
-        if !self.is_open(question) || is_needed && matches!(outcome, Outcome::Unanswered(_)) {
+        let is_unanswered = outcome.as_ref().is_err_and(|error| !error.is_final());
+        if !self.is_open(question) || question.refused().is_none() && is_unanswered {
             return;
         }
-        self.generation = Arc::new(Generation {
-            changed: self.generation.changed,
-        });
+        self.generation = Arc::new(*self.generation);
         match outcome {
-            Outcome::Token(token, requested) => {
-                let inquiries = self.inquiries_about(&token);
-                let gateway = Some(Arc::clone(&question.gateway));
-                self.held = Held::new(token, gateway, requested, now, buffer);
-                if let Some(held) = &mut self.held {
-                    held.inquiries = inquiries;
-                    held.confirm(&question.reason, now);
+            Ok((token, requested)) => {
+                let mut inquiries = self.inquiries_about(&token);
+                if let Reason::Refused(refused, status) = &question.reason
+                    && refused.same_credential(&token)
+                {
+                    inquiries.entry(*status).or_default().confirm(now);
                 }
+                let gateway = Some(Arc::clone(&question.gateway));
+                let held = Held::new(token, gateway, requested, now, buffer);
+                self.held = held.map(|held| Held { inquiries, ..held });
             }
-            Outcome::Refused => {
+            Err(error) if error.is_final() => {
                 let others = |held: &Held| !held.is_of(&question.gateway);
                 self.held = self.held.take().filter(others);
             }
-            Outcome::Unanswered(error) => {
-                if let (Some(held), Reason::Refused(_, refusal)) =
-                    (&mut self.held, &question.reason)
+            Err(error) => {
+                if let (Some(held), Reason::Refused(_, status)) = (&mut self.held, &question.reason)
                 {
-                    held.inquiry_after(*refusal).fail(error);
+                    let inquiry = held.inquiries.entry(*status).or_default();
+                    inquiry.fail(error, question.asked);
                 }
             }
         }
@@ -272,14 +236,14 @@ impl Slot {
     }
 
     pub(crate) fn changed(&self) -> Option<Instant> {
-        self.generation.changed
+        *self.generation
     }
 
     /// Returns the questions about this credential.
-    fn inquiries_about(&self, token: &CachedToken) -> Option<Box<Inquiries>> {
+    fn inquiries_about(&self, token: &CachedToken) -> BTreeMap<u16, Inquiry> {
         let held = self.held.as_ref();
         let same = held.filter(|held| held.token.same_credential(token));
-        same.and_then(|held| held.inquiries.clone())
+        same.map(|held| held.inquiries.clone()).unwrap_or_default()
     }
 }
 
@@ -291,7 +255,7 @@ impl Question {
         let is_later = |changed| changed < began;
         let is_about =
             |refused: &Arc<CachedToken>| about.is_some_and(|about| about.same_credential(refused));
-        self.generation.changed.is_none_or(is_later) && self.refused().is_none_or(is_about)
+        self.generation.is_none_or(is_later) && self.refused().is_none_or(is_about)
     }
 
     /// Returns the refused token that the question is about.
@@ -327,30 +291,12 @@ impl Held {
             gateway,
             fresh_until: if is_short { short_use } else { before_buffer },
             usable_until,
-            inquiries: None,
+            inquiries: BTreeMap::new(),
         })
     }
 
     fn is_of(&self, gateway: &Arc<str>) -> bool {
-        let own = self.gateway.as_ref();
-        own.is_none_or(|own| Arc::ptr_eq(own, gateway) || own == gateway)
-    }
-
-    fn inquiry_after(&mut self, refusal: Refusal) -> &mut Inquiry {
-        let inquiries = self.inquiries.get_or_insert_default();
-        match refusal {
-            Refusal::Unauthorized => &mut inquiries.unauthorized,
-            Refusal::Forbidden => &mut inquiries.forbidden,
-        }
-    }
-
-    /// Notes that the gateway has returned this token, if it was asked because an API had refused the same credential.
-    fn confirm(&mut self, reason: &Reason, now: Now) {
-        if let Reason::Refused(refused, refusal) = reason
-            && refused.same_credential(&self.token)
-        {
-            self.inquiry_after(*refusal).confirm(now);
-        }
+        self.gateway.as_ref().is_none_or(|own| own == gateway)
     }
 
     fn is_usable(&self, now: Now) -> bool {
@@ -367,24 +313,15 @@ impl Inquiry {
         self.quiet_until.is_some_and(|end| now.mono < end)
     }
 
-    /// Begins a question. Until it has an outcome, all callers get the question, so that they wait for its outcome too.
-    fn begin(&mut self, now: Now) {
-        self.asked.get_or_insert(now.mono);
-    }
-
     fn confirm(&mut self, now: Now) {
-        let next = CONFIRMED_INTERVALS.get(self.confirmed);
-        let next_or_last = next.or(CONFIRMED_INTERVALS.last());
-        let interval = next_or_last.copied().unwrap_or_default();
-        self.quiet_until = Some(now.after(interval).mono);
-        self.confirmed = self.confirmed.saturating_add(1);
-        self.asked = None;
+        let next = self.interval.saturating_mul(4);
+        self.interval = next.clamp(MIN_INTERVAL, MAX_INTERVAL);
+        self.quiet_until = Some(now.after(self.interval).mono);
         self.failure = None;
     }
 
-    fn fail(&mut self, error: NexusError) {
-        let asked = self.asked.take();
-        self.quiet_until = asked.and_then(|asked| asked.checked_add(UNANSWERED_INTERVAL));
+    fn fail(&mut self, error: NexusError, asked: Now) {
+        self.quiet_until = Some(asked.after(MIN_INTERVAL).mono);
         self.failure = Some(error);
     }
 }

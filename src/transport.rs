@@ -7,7 +7,6 @@ mod failure;
 mod proxies;
 mod settings;
 
-use std::cell::Cell;
 use std::env;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -41,13 +40,13 @@ pub(crate) struct Outgoing<'a> {
     /// True if the gateway may refresh a token. The request then uses a new connection, and the timeouts of the caller's
     /// own agent do not apply. After a network failure, it is sent again only if it was certainly not received.
     pub(crate) may_refresh: bool,
-    /// True for a call to the gateway.
-    pub(crate) is_call: bool,
+    /// The server that the request is for.
+    pub(crate) server: Origin,
     /// The lowest status that becomes an error. At most 64 KiB of the body of such a response are read, and a body that breaks
     /// off is not an error of its own.
     pub(crate) error_from: u16,
     /// True once the fetch or call that this request is a part of has replaced a connection that was cut.
-    pub(crate) has_reconnected: &'a Cell<bool>,
+    pub(crate) has_reconnected: &'a AtomicBool,
     /// Gets the body of a response with a lower status as it arrives.
     pub(crate) writer: Option<&'a mut dyn io::Write>,
 }
@@ -55,18 +54,14 @@ pub(crate) struct Outgoing<'a> {
 impl Outgoing<'_> {
     /// Describes the target of the request, for errors.
     fn target(&self) -> Target {
-        let place = self.redirected_from.map(url::after_redirect);
-        Target {
-            is_chosen: place.is_some(),
-            is_https: url::is_https(self.url),
-            port: url::port(self.url),
-            place: place.unwrap_or_else(|| url::origin(self.url)),
-            server: if self.is_call {
-                Origin::Gateway
-            } else {
-                Origin::Api
+        let target = Target::of(self.url, self.server);
+        match self.redirected_from {
+            Some(first) => Target {
+                place: url::after_redirect(first),
+                is_chosen: true,
+                ..target
             },
-            has_proxy: false,
+            None => target,
         }
     }
 
@@ -139,7 +134,7 @@ impl Transport {
         let Some(left) = deadline.left() else {
             return Err(failure::too_late(&request.target()));
         };
-        let has_reconnected = request.has_reconnected.get();
+        let has_reconnected = request.has_reconnected.load(Relaxed);
         let may_repeat =
             request.is_repeatable() && self.has_responded.load(Relaxed) && !has_reconnected;
         let max_age = self.max_age(request.may_refresh || has_reconnected);
@@ -149,7 +144,7 @@ impl Transport {
         let is_cut = outcome.as_ref().is_err_and(failure::is_disconnect);
         let again = (may_repeat && is_cut).then(|| deadline.left());
         if let Some(left) = again.flatten() {
-            request.has_reconnected.set(true);
+            request.has_reconnected.store(true, Relaxed);
             let headers = (request.headers)()?;
             outcome = self.run(&request, headers, proxy, left, self.max_age(true));
         }
@@ -168,11 +163,7 @@ impl Transport {
         response.map_err(|error| {
             let described = failure::describe(&error, &target, is_repeatable);
             // The first of two attempts may have reached the server.
-            if is_cut {
-                described.after_sending()
-            } else {
-                described
-            }
+            described.with(|inner| inner.may_have_been_sent |= is_cut)
         })
     }
 
@@ -263,18 +254,11 @@ impl Transport {
             config = config.max_idle_age(age);
         }
         let sent = self.agents.run(config.build());
-        let target = || Target {
-            place: url::origin(&url),
-            is_chosen: false,
-            is_https: url::is_https(&url),
-            port: url::port(&url),
-            server: Origin::Api,
-            has_proxy: false,
-        };
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {
-                ureq::Error::Other(Box::new(failure::describe(&error, &target(), false)))
+                let target = Target::of(&url, Origin::Api);
+                ureq::Error::Other(Box::new(failure::describe(&error, &target, false)))
             }
             error => error,
         })

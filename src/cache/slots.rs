@@ -52,13 +52,6 @@ impl Slots {
         workspaces.insert(workspace_id.into(), slot);
     }
 
-    /// Empties the tenant's slot, if there is one.
-    pub(super) fn empty(&mut self, key: Key<'_>) {
-        if let Some(slot) = self.get_mut(key) {
-            *slot = Slot::empty(Some(Instant::now()));
-        }
-    }
-
     /// Empties the slots of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
     pub(super) fn empty_matching(&mut self, workspace_id: Option<&str>, provider: Option<&str>) {
         let now = Instant::now();

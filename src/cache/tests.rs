@@ -3,6 +3,7 @@
 mod time;
 
 use super::*;
+use crate::error::NexusError;
 use std::time::SystemTime;
 
 type Action = fn(&TokenCache, Now);
@@ -60,7 +61,7 @@ fn ask(cache: &TokenCache, now: Now) -> Ticket {
 /// Caches a token that was requested and received at these times.
 fn receive(cache: &TokenCache, token: Arc<CachedToken>, requested: Now, received: Now) {
     cache.delete("ws", "p");
-    let outcome = Outcome::Token(token, requested);
+    let outcome = Ok((token, requested));
     ask(cache, received).done(outcome, received);
 }
 
@@ -186,7 +187,10 @@ fn a_token_that_is_gone_is_neither_used_nor_kept() {
         ("delete", |cache, _| cache.delete("ws", "p")),
         ("clear", |cache, _| cache.clear()),
         ("a definite no", |cache, now| {
-            ask(cache, now).done(Outcome::Refused, now);
+            ask(cache, now).done(
+                Err(NexusError::with_code("connection_not_found", "no")),
+                now,
+            );
         }),
         ("an expired one", |cache, now| {
             set(cache, token("new", now, secs(0)), now);
@@ -283,7 +287,7 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
         let ticket = ask(&cache, now);
         act(&cache, now);
         assert_eq!(ticket.is_open(), kept == "resolved", "{action}");
-        ticket.done(Outcome::Token(new("resolved", now), now), now);
+        ticket.done(Ok((new("resolved", now), now)), now);
         assert_eq!(name_at(&cache, now).unwrap_or_default(), kept, "{action}");
     }
 }
@@ -314,7 +318,7 @@ fn a_caller_does_not_join_a_request_from_before_a_change() {
         let began = Instant::now();
         act(&cache, now);
         let ticket = ask(&cache, now);
-        let question = ticket.question();
+        let question = &ticket.question;
         assert_eq!(question.is_answered_by(began, None), joins, "{action}");
         assert!(question.is_answered_by(Instant::now(), None), "{action}");
     }
@@ -332,7 +336,7 @@ fn a_slot_with_an_open_ticket_survives_a_purge() {
     let (cache, now) = (TokenCache::new(), Now::read());
     let ticket = ask(&cache, now);
     fill(&cache, now);
-    ticket.done(Outcome::Token(new("resolved", now), now), now);
+    ticket.done(Ok((new("resolved", now), now)), now);
     assert_eq!(name_at(&cache, now).as_deref(), Some("resolved"));
 }
 

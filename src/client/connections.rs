@@ -5,8 +5,9 @@ use crate::connection::{
     ConnectionStatus, RequestConnectionInput, RequestConnectionResponse, RevokeOptions,
     RevokeResult,
 };
-use crate::error::meaning::Asked;
+use crate::error::meaning::{REFRESH, REQUEST_CONNECTION};
 use crate::error::{NexusError, Result};
+use crate::flights::Key;
 use crate::gateway::{Request, with_id};
 use crate::json::Object;
 use crate::tenant::Tenant;
@@ -46,11 +47,9 @@ impl NexusClient {
         &self,
         input: &RequestConnectionInput,
     ) -> Result<RequestConnectionResponse> {
-        let request = Request::post("/v1/request-connection")
+        let request = Request::post(REQUEST_CONNECTION, "/v1/request-connection")
             .json(&input.body()?)
-            .asked(Asked::Connection)
-            .of_workspace(Some(&input.user_id))
-            .of_provider(Some(&input.provider_name));
+            .of_tenant(Some(&input.user_id), Some(&input.provider_name));
         let response = RequestConnectionResponse::from_json(self.send(&request)?)
             .map_err(|error| error.about(&request.subject))?;
         let tenant = Tenant::new(&input.user_id, &input.provider_name);
@@ -100,7 +99,7 @@ impl NexusClient {
             Err(error) if error.needs_reconnect() => return Ok(false),
             Err(error) => return Err(error),
         };
-        TokenResponse::from_json(response.body().clone().into())?;
+        TokenResponse::from_json(response.body.clone().into())?;
         Ok(true)
     }
 
@@ -271,7 +270,7 @@ impl NexusClient {
     /// that call succeeds, a refresh may never succeed, for example with an API key, so do not retry in a loop.
     pub fn refresh_connection(&self, connection_id: &str) -> Result<TokenResponse> {
         let path = with_id("/v1/refresh/", "connection_id", connection_id)?;
-        let request = Request::post(path).asked(Asked::Refresh);
+        let request = Request::post(REFRESH, path);
         let deadline = self.0.gateway.longest_call();
         self.token_by(request, connection_id, deadline)
     }
@@ -310,23 +309,20 @@ impl NexusClient {
         let path = with_id("/v1/connections/", "connection_id", connection_id)?;
         let target = options.append_to(&path)?;
         let workspace_id = options.workspace_id;
-        let request = Request::delete(target)
-            .of_workspace(workspace_id.as_deref())
+        let connections = &self.0.connections;
+        let request = Request::delete("revoke", target)
+            .of_tenant(workspace_id.as_deref(), None)
             .of_connection(connection_id);
-        let key = self.0.connections.key(connection_id);
+        let key = Key::Connection(connection_id.into());
         let send = || self.0.gateway.send(&request);
         let confirmed = self.0.flights.confirm(&key, &request, send(), send);
         let result = confirmed
             .and_then(|success| RevokeResult::from_json(success.body.into()))
             .map_err(|error| error.about(&request.subject));
-        let is_revoked = match &result {
-            Ok(_) => true,
-            Err(error) => error.may_have_taken_effect(),
-        };
-        if is_revoked {
+        let error = result.as_ref().err();
+        if error.is_none_or(NexusError::may_have_taken_effect) {
             let revoked = result.as_ref().ok();
             let provider = revoked.and_then(|revoked| revoked.provider_name.as_deref());
-            let connections = &self.0.connections;
             connections.remove_changed(Some(connection_id), workspace_id.as_deref(), provider);
         }
         result
@@ -334,7 +330,11 @@ impl NexusClient {
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         let path = with_id("/v1/check-connection/", "connection_id", connection_id)?;
-        let response = self.call_by_id(connection_id, Request::get(path), deadline)?;
+        let response = self.call_by_id(
+            connection_id,
+            Request::get("check_connection", path),
+            deadline,
+        )?;
         let status =
             ConnectionStatus::of(&response).map_err(|error| error.of_connection(connection_id))?;
         if status == ConnectionStatus::Active {
@@ -345,7 +345,7 @@ impl NexusClient {
 
     fn token(&self, connection_id: &str, deadline: Deadline) -> Result<TokenResponse> {
         let path = with_id("/v1/token/", "connection_id", connection_id)?;
-        self.token_by(Request::get(path), connection_id, deadline)
+        self.token_by(Request::get("token", path), connection_id, deadline)
     }
 
     fn token_by(
@@ -369,12 +369,6 @@ impl NexusClient {
     ) -> Result<Object> {
         let (key, named_request) = self.0.connections.by_id(connection_id, request);
         let called = self.0.flights.call(&key, named_request, deadline);
-        if called.as_ref().is_err_and(NexusError::needs_reconnect) {
-            let tenant = self.0.connections.known_ids.tenant(connection_id);
-            if let Some(tenant) = tenant {
-                self.0.connections.caches.remove_tenant(&tenant);
-            }
-        }
-        Ok(called?.body().clone())
+        Ok(self.0.note(&key, called)?.body.clone())
     }
 }

@@ -37,7 +37,9 @@ impl NexusClient {
     pub fn capture_schema(&self, state: &str) -> Result<CaptureSchema> {
         error::not_blank("state", state)?;
         let path = url::with_query("/v1/capture-schema", &[("state", Some(state))]);
-        CaptureSchema::from_json(self.send(&Request::get(path).secret(state.to_owned()))?)
+        CaptureSchema::from_json(
+            self.send(&Request::get("capture_schema", path).secret(state.to_owned()))?,
+        )
     }
 
     /// Sends the gateway the static credential of a connection, which replaces the user's consent. `state`
@@ -88,7 +90,8 @@ pub(crate) fn capture(
 ) -> Result<CapturedCredential> {
     error::not_blank("state", state)?;
     let body = json!({"state": state, "credentials": credentials});
-    let request = with_secrets(Request::post("/v1/capture-credential").json(&body), &body);
+    let post = Request::post("capture_credential", "/v1/capture-credential");
+    let request = with_secrets(post.json(&body), &body);
     let sent = gateway.send(&request);
     let captured = sent.and_then(|success| CapturedCredential::from_json(success.body.into()));
     match &captured {

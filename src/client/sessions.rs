@@ -11,6 +11,9 @@ use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};
 use crate::tenant::Tenant;
 
+/// The name of a request for a session.
+const OPERATION: &str = "request_agent_session";
+
 impl NexusClient {
     /// Opens a session for an AI agent, with the requested scopes. If one of the scopes is not allowed, the gateway
     /// refuses the session. With [`on_behalf_of`](AgentSessionInput::on_behalf_of), the agent acts on behalf of
@@ -58,12 +61,14 @@ impl NexusClient {
     pub fn request_agent_session(&self, input: &AgentSessionInput) -> Result<AgentSession> {
         input.check()?;
         let post = match &input.user_token {
-            Some(token) => Request::post("/v1/agent-sessions/obo").secret(token.clone()),
-            None => Request::post("/v1/agent-sessions"),
+            Some(token) => Request::post(OPERATION, "/v1/agent-sessions/obo").secret(token.clone()),
+            None => Request::post(OPERATION, "/v1/agent-sessions"),
         };
         let request = post
-            .of_workspace(input.workspace_id.as_deref())
-            .of_provider(input.provider_name.as_deref())
+            .of_tenant(
+                input.workspace_id.as_deref(),
+                input.provider_name.as_deref(),
+            )
             .json(&input.body());
         let subject = request.subject.clone();
         let deadline = self.0.gateway.longest_call();
@@ -80,7 +85,7 @@ impl NexusClient {
         let response = self.0.flights.call(&key, named_request, deadline);
         let session = response
             .map_err(of_session)
-            .and_then(|response| AgentSession::from_json(response.body().clone().into()));
+            .and_then(|response| AgentSession::from_json(response.body.clone().into()));
         session.map_err(|error| error.about(&subject))
     }
 
@@ -108,7 +113,7 @@ impl NexusClient {
     /// ```
     pub fn get_agent_session(&self, session_id: &str) -> Result<AgentSession> {
         let path = with_id("/v1/agent-sessions/", "session_id", session_id)?;
-        let request = Request::get(path).of_session(session_id);
+        let request = Request::get("get_agent_session", path).of_session(session_id);
         AgentSession::from_json(self.send_of_session(&request)?)
             .map_err(|error| error.about(&request.subject))
     }
@@ -138,7 +143,7 @@ impl NexusClient {
     /// ```
     pub fn close_agent_session(&self, session_id: &str) -> Result<()> {
         let path = with_id("/v1/agent-sessions/", "session_id", session_id)?;
-        let request = Request::delete(path).of_session(session_id);
+        let request = Request::delete("close_agent_session", path).of_session(session_id);
         self.send_of_session(&request).map(drop)
     }
 

@@ -126,7 +126,8 @@ pub enum Origin {
     Api,
 }
 
-const CODES: [(ErrorKind, &str); 12] = [
+/// The kinds and their names.
+const CODES: [(ErrorKind, &str); 14] = [
     (ErrorKind::InvalidInput, "invalid_input"),
     (ErrorKind::InvalidResponse, "invalid_response"),
     (ErrorKind::InvalidCredentials, "invalid_credentials"),
@@ -139,6 +140,8 @@ const CODES: [(ErrorKind, &str); 12] = [
     (ErrorKind::BodyTooLarge, "body_too_large"),
     (ErrorKind::TooManyRedirects, "too_many_redirects"),
     (ErrorKind::Aborted, "aborted"),
+    (ErrorKind::Gateway, "gateway"),
+    (ErrorKind::Api, "api"),
 ];
 
 impl ErrorKind {
@@ -152,32 +155,21 @@ impl ErrorKind {
     /// ```
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Gateway => "gateway",
-            Self::Api => "api",
-            kind => kind.code(),
-        }
+        let found = CODES.iter().find(|(kind, _)| *kind == self);
+        found.map_or("", |(_, name)| name)
     }
 
     /// Returns the kind with this name.
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        let coded = CODES.iter().map(|(kind, _)| *kind);
-        let mut all = coded.chain([Self::Gateway, Self::Api]);
-        all.find(|kind| kind.as_str() == name)
-    }
-
-    /// Returns the code of a kind, or `http_error` for the error of a response until its own code is set.
-    pub(super) fn code(self) -> &'static str {
-        let found = CODES.iter().find(|(kind, _)| *kind == self);
-        found.map_or("http_error", |(_, code)| code)
+        let found = CODES.iter().find(|(_, own)| *own == name);
+        found.map(|(kind, _)| *kind)
     }
 
     pub(super) fn of_code(code: &str) -> Self {
         if code == "credential_refused" {
             return Self::Api;
         }
-        let found = CODES.iter().find(|(_, own)| *own == code);
-        found.map_or(Self::Gateway, |(kind, _)| *kind)
+        Self::from_name(code).unwrap_or(Self::Gateway)
     }
 
     /// Returns the origin of most errors of a kind, and whether a request may have been sent before them.

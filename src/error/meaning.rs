@@ -1,16 +1,11 @@
 //! The table of errors, and the rule for errors that are not in it.
 
-use Asked::{Connection, Refresh, Resolve};
 use Next::{Final, Reconnect, Retry, Unclear};
 
-/// The operation, if the meaning of its error depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
-    Resolve,
-    Refresh,
-    Connection,
-    Other,
-}
+/// The operations on which the meaning of an error depends.
+pub(crate) const RESOLVE: &str = "resolve";
+pub(crate) const REFRESH: &str = "refresh";
+pub(crate) const REQUEST_CONNECTION: &str = "request_connection";
 
 /// The caller's next step after an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +62,16 @@ pub(crate) type Meaning = (Next, &'static str, &'static str);
 /// The last rows are the rule for all other errors: a 4xx status is final only with a code of the gateway's own. A bare
 /// status, a web page or another code may come from a proxy or a firewall, and a bare status also from an old gateway for
 /// a connection that waits for consent.
-pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> Meaning {
+pub(crate) fn of(operation: &str, status: u16, code: &str, broker: Option<u64>) -> Meaning {
     match code {
         _ if status == 429 || broker == Some(429) => (Retry, "", LIMIT),
         "broker_error" if matches!(broker, Some(401 | 403)) => (Unclear, "", KEYS),
-        "broker_error" if (asked, broker) == (Connection, Some(400)) => (Unclear, "", RETURN_URL),
+        "broker_error" if (operation, broker) == (REQUEST_CONNECTION, Some(400)) => {
+            (Unclear, "", RETURN_URL)
+        }
         // The broker has refused, so a retry would not help.
         _ if status >= 500 && matches!(broker, Some(400..=499)) => (Unclear, "", ""),
-        "connection_not_found" if asked == Resolve => (Reconnect, "failed", CONNECT),
+        "connection_not_found" if operation == RESOLVE => (Reconnect, "failed", CONNECT),
         "connection_not_found" | "invalid_connection_id" => (Final, "failed", ID),
         "connection_not_active" => (Final, "pending", WAITS),
         "attention_required" => (Reconnect, "attention", AGAIN),
@@ -82,7 +79,7 @@ pub(crate) fn of(asked: Asked, status: u16, code: &str, broker: Option<u64>) -> 
         "connection_revoked" => (Reconnect, "revoked", AGAIN),
         "token_not_found" | "no_refresh_token" | "http_410" => (Reconnect, "failed", AGAIN),
         "token_expired" => (Retry, "pending", TRY_LATER),
-        "upstream_error" if asked == Refresh => (Unclear, "", TOKEN),
+        "upstream_error" if operation == REFRESH => (Unclear, "", TOKEN),
         "invalid_api_key" => (Final, "", KEYS),
         "unauthorized" | "http_401" => (Final, "", KEY),
         "timeout" | "request_failed" => (Retry, "", ""),
@@ -109,5 +106,5 @@ pub(crate) fn is_temporary(status: u16) -> bool {
 
 /// Returns whether this is a code of gateways.
 pub(crate) fn is_known(code: &str) -> bool {
-    is_other_code(code) || of(Resolve, 0, code, None).0 != Unclear
+    is_other_code(code) || of(RESOLVE, 0, code, None).0 != Unclear
 }

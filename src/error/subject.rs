@@ -42,14 +42,10 @@ impl Subject {
 
     /// Returns the beginning of a message about this subject, or an empty string.
     pub(crate) fn prefix(&self) -> String {
-        if self.is_empty() {
-            return String::new();
+        match self.to_string() {
+            nothing if nothing.is_empty() => nothing,
+            names => names + ": ",
         }
-        format!("{self}: ")
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
     }
 }
 

@@ -9,8 +9,7 @@ use crate::cache::TokenCache;
 use crate::error::{ErrorKind, NexusError, Result, Subject};
 use crate::fetch::scope::{self, Base, Rule};
 use crate::inner::Handle;
-use crate::resolve::{Replacement, Source};
-use crate::slot::Refusal;
+use crate::resolve::Source;
 use crate::tenant::Tenant;
 use crate::time::Deadline;
 use crate::token::CachedToken;
@@ -78,27 +77,27 @@ impl Access {
     pub(super) fn replacement(
         &self,
         refused: &Arc<CachedToken>,
-        refusal: Refusal,
+        status: u16,
         deadline: Deadline,
-    ) -> Result<Replacement> {
+    ) -> Result<Option<Arc<CachedToken>>> {
         let (cache, tenant) = match &self.credential {
             Credential::Tenant(cache, tenant) => (cache, tenant),
             #[cfg(feature = "sessions")]
-            Credential::Session(..) => return Ok(Replacement::Confirmed),
+            Credential::Session(..) => return Ok(None),
         };
-        let log = self.client.log;
+        let log = self.client.gateway.log;
         let prefix = self.subject().prefix();
         log.info(format_args!(
-            "{prefix}the upstream refused the cached token ({refusal:?})"
+            "{prefix}the upstream refused the cached token with status {status}"
         ));
         let client = &self.client;
-        let replacement = client.replacement(cache, tenant, refused, refusal, deadline)?;
-        if let Replacement::Unanswered(error) = &replacement {
+        let replacement = client.replacement(cache, tenant, refused, status, deadline);
+        if let Err(error) = &replacement {
             log.info(format_args!(
                 "the gateway returned no new token after the upstream refused the old one: {error}"
             ));
         }
-        Ok(replacement)
+        replacement
     }
 
     /// Appends a relative URL to the base, if there is one.
@@ -119,7 +118,7 @@ impl Access {
     /// Refuses plain http to another machine unless the client allows it, and URLs that neither the base nor a rule
     /// allows.
     pub(super) fn check(&self, url: &Uri) -> Result<()> {
-        if !url::is_confidential(url) && !self.client.options.allow_insecure_http {
+        if !url::is_confidential(url) && !self.client.gateway.options.allow_insecure_http {
             let message = format!("url: {}", url::not_confidential(url));
             return Err(NexusError::new(ErrorKind::InsecureUrl, message));
         }

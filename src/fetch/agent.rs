@@ -12,19 +12,20 @@ use crate::error::{NexusError, Result};
 use crate::fetch::access::Access;
 use crate::fetch::options;
 use crate::resolve::Source;
-use crate::slot::Refusal;
+use crate::slot;
 use crate::token::CachedToken;
 
 /// Builds an agent that passes each request, with the credential, to the client's own agent.
 pub(super) fn authenticated_agent(access: Access) -> ureq::Agent {
     let client = &access.client;
-    let config = client.transport.config();
+    let transport = &client.gateway.transport;
+    let config = transport.config();
     let timeouts = config.timeouts();
     // ureq cannot add a middleware to an existing `Config`, so the settings are copied. They apply to every request of
     // the new agent. A pooled connection of the client is used only if TLS, IP family, `no_delay`, buffer sizes,
     // `User-Agent` and proxy are the same as the client's.
     let builder = ureq::Agent::config_builder()
-        .http_status_as_error(!client.transport.has_callers_agent || config.http_status_as_error())
+        .http_status_as_error(!transport.has_callers_agent || config.http_status_as_error())
         .https_only(config.https_only())
         .ip_family(config.ip_family())
         .proxy(config.proxy().cloned())
@@ -64,21 +65,21 @@ impl Middleware for Injector {
                 return Err(other(problem.about(&self.0.subject())));
             }
             let request = Request::from_parts(parts, SendBody::none());
-            client.transport.pass_on(request)
+            client.gateway.transport.pass_on(request)
         } else {
-            client.transport.pass_on(Request::from_parts(parts, body))
+            let request = Request::from_parts(parts, body);
+            client.gateway.transport.pass_on(request)
         };
         let status = match &response {
             Ok(response) => response.status().as_u16(),
             Err(ureq::Error::StatusCode(status)) => *status,
             Err(_) => 0,
         };
-        let refusal = Refusal::of(status).filter(|_| source == Source::Cache);
-        if let Some(refusal) = refusal {
+        if source == Source::Cache && slot::is_refusal(status) {
             // The body may be a stream, so only the next request is sent with the new token. Meanwhile, the time limits of
             // the response's body keep running, so the wait is short.
             let deadline = client.stale_deadline(client.gateway.longest_call());
-            let _ = self.0.replacement(&token, refusal, deadline);
+            let _ = self.0.replacement(&token, status, deadline);
         }
         response
     }

@@ -32,7 +32,7 @@ impl<'a> Destination<'a> {
         if let Some(problem) = self.problem.take() {
             let message = format!("the writer of the download failed: {problem}");
             let error = NexusError::new(ErrorKind::RequestFailed, message).lasting();
-            return Err(error.local().after_sending());
+            return Err(error.local().with(|inner| inner.may_have_been_sent = true));
         }
         // The writer has a part of the body, so another attempt would not begin where this one began.
         let has_begun = self.has_begun;

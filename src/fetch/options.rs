@@ -427,7 +427,7 @@ impl FetchOptions {
         if let Some(problem) = self.problem {
             return Err(problem);
         }
-        refuse_method(self.method.as_str())?;
+        check_method(self.method.as_str())?;
         for (name, value) in &self.headers {
             header::check(name, value, || format!("header {name}"))?;
         }
@@ -455,17 +455,12 @@ debug_only!(FetchOptions: method, timeout, redirects, retry_policy);
 ///
 /// `invalid_input` if the text is not a method, or if the method must not carry a credential.
 pub(super) fn check_method(text: &str) -> Result<Method> {
-    refuse_method(text)?;
-    let upper = text.to_ascii_uppercase();
-    let problem = "is not an HTTP method; set a method such as GET or POST";
-    Method::from_bytes(upper.as_bytes()).map_err(|_| NexusError::invalid_input("method", problem))
-}
-
-fn refuse_method(name: &str) -> Result<()> {
-    if REFUSED.iter().any(|it| name.eq_ignore_ascii_case(it)) {
+    if REFUSED.iter().any(|it| text.eq_ignore_ascii_case(it)) {
         let problem =
             "CONNECT, TRACE, TRACK and PRI must not carry a credential; use another method";
         return Err(NexusError::invalid_input("method", problem));
     }
-    Ok(())
+    let upper = text.to_ascii_uppercase();
+    let problem = "is not an HTTP method; set a method such as GET or POST";
+    Method::from_bytes(upper.as_bytes()).map_err(|_| NexusError::invalid_input("method", problem))
 }

@@ -3,7 +3,7 @@
 use crate::tenant::Tenant;
 
 /// The connection that a call is for. Calls with the same key take turns, in the client and among processes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     /// A workspace, and a provider in lower case. A gateway ignores the case of the provider's name when a connection is
     /// requested, but not when its token is resolved.

@@ -5,6 +5,7 @@
 //! Loom reports a thread that is never woken as a deadlock, and a thread that retries forever as too many
 //! branches. `tests/model.sh` runs these tests.
 
+use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use loom::model::Builder;
@@ -14,8 +15,6 @@ use super::tests::{LONG, error, handle, tenant, token};
 use super::*;
 use crate::cache::TokenCache;
 use crate::inner::Handle;
-use crate::resolve::Replacement;
-use crate::slot::Refusal;
 use crate::sync::Mutex;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -111,17 +110,10 @@ impl World {
 
     /// Asks for another token after a 401 to this one.
     fn replacement(&self, refused: &Arc<CachedToken>) -> Got {
-        let asked = self.handle.replacement(
-            &self.cache,
-            &tenant(),
-            refused,
-            Refusal::Unauthorized,
-            far(),
-        );
-        match asked.unwrap() {
-            Replacement::Replaced(token) => got(&token),
-            other => panic!("{other:?}"),
-        }
+        let asked = self
+            .handle
+            .replacement(&self.cache, &tenant(), refused, 401, far());
+        got(&asked.unwrap().unwrap())
     }
 
     fn change(&self, cache: &TokenCache, change: Change) {

@@ -11,12 +11,13 @@ use crate::log::LogLevel;
 use crate::options::NexusClientOptions;
 use crate::resolve::Source;
 use crate::retry::RetryPolicy;
-use crate::slot::{Asker, Reason, Refusal, Want};
+use crate::slot::{Asker, Reason, Want};
 use crate::sync::NO_THREADS;
 use crate::tenant::Tenant;
 use crate::time::ResponseClock;
 use parking_lot::{Condvar, Mutex};
 use serde_json::json;
+use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -54,7 +55,7 @@ fn resolve(
     deadline: Deadline,
 ) -> Result<Arc<CachedToken>> {
     let tenant = tenant_of(workspace_id, provider);
-    handle.resolve(&tenant, deadline)?.token()
+    handle.resolve(&tenant, deadline)?.token.clone()
 }
 
 impl Scripted {
@@ -112,7 +113,7 @@ impl Scripted {
     }
 
     fn leave_by_id(&self, id: &str) {
-        let request = Request::get("/v1/token");
+        let request = Request::get("token", "/v1/token");
         let (key, request) = self.handle.connections.by_id(id, request);
         let left = self.handle.flights.call(&key, request, at_once());
         let left = left.map(drop);
@@ -143,10 +144,10 @@ impl Gate {
 
 /// Returns the number of callers that wait for a flight.
 fn waiting_for(handle: &Handle, key: &Key) -> usize {
-    let mut table = handle.flights.table.lock();
+    let table = handle.flights.table.lock();
     // The table and the flight's thread hold the other two references.
-    let callers = |found: &mut UnderWay| Arc::strong_count(&found.flight).saturating_sub(2);
-    flight_for(&mut table, key).map_or(0, callers)
+    let callers = |found: &Arc<Flight>| Arc::strong_count(found).saturating_sub(2);
+    flight_for(&table, key).map_or(0, callers)
 }
 
 pub(super) fn tenant() -> Arc<Tenant> {
@@ -187,7 +188,7 @@ pub(super) fn token(name: &str, lifetime: u64) -> Result<Success> {
 pub(super) fn error(kind: ErrorKind, code: &'static str, status: u16) -> NexusError {
     NexusError::new(kind, "scripted").with(|inner| {
         (inner.code, inner.status) = (code.into(), Some(status));
-        inner.next = meaning::of(Asked::Resolve, status, code, None).0;
+        inner.next = meaning::of(RESOLVE, status, code, None).0;
     })
 }
 
@@ -275,9 +276,9 @@ fn calls_for_one_connection_join_or_take_turns() {
         } = &*scripted.handle;
         let call = |request| {
             let (key, request) = connections.by_id("c", request);
-            flights.call(&key, request, far()).unwrap().body().clone()
+            flights.call(&key, request, far()).unwrap().body.clone()
         };
-        let get = |path| call(Request::get(path));
+        let get = |path| call(Request::get("get", path));
         let mut key = Key::Connection("c".into());
         if is_known {
             connections.known_ids.add("c", tenant.clone());
@@ -287,7 +288,7 @@ fn calls_for_one_connection_join_or_take_turns() {
             let first = scope.spawn(|| get("/v1/token/c"));
             let joined = scope.spawn(|| get("/v1/token/c"));
             wait_until(|| waiting_for(&scripted.handle, &key) == 2);
-            let refresh = scope.spawn(|| call(Request::post("/v1/refresh/c")));
+            let refresh = scope.spawn(|| call(Request::post("refresh", "/v1/refresh/c")));
             let check = scope.spawn(|| get("/v1/check-connection/c"));
             let resolve = is_known.then(|| scope.spawn(|| scripted.resolve("p", far()).unwrap()));
             opened.open();
@@ -553,7 +554,12 @@ fn a_caller_whose_slot_has_changed_looks_at_the_slot_again() {
     let run = |ticket| {
         let key = Key::tenant(&tenant());
         let flights = &scripted.handle.flights;
-        flights.run(&key, Request::get("/v1/resolve"), Some(ticket), far())
+        flights.run(
+            &key,
+            Request::get(RESOLVE, "/v1/resolve"),
+            Some(ticket),
+            far(),
+        )
     };
     let changes: [fn(&TokenCache); 2] = [
         |cache| cache.set("ws", "p", expiring("set", 3600)),
@@ -573,18 +579,25 @@ fn a_caller_whose_slot_has_changed_looks_at_the_slot_again() {
 /// `src/slot/tests.rs` has the rules for tickets.
 #[test]
 fn a_flight_serves_the_same_request_without_a_body_about_the_same_token() {
-    let session = || Request::post("/v1/agent-sessions").json(&json!({"agent_id": "agent"}));
+    let session =
+        || Request::post("post", "/v1/agent-sessions").json(&json!({"agent_id": "agent"}));
     let refused = |name: &str| {
-        let reason = Reason::Refused(Arc::new(expiring(name, 3600)), Refusal::Unauthorized);
+        let reason = Reason::Refused(Arc::new(expiring(name, 3600)), 401);
         ticket(&TokenCache::new(), &reason)
     };
     let needed = || ticket(&TokenCache::new(), &Reason::Needed);
-    let get = Request::get;
+    let get = |path: &str| Request::get("get", path);
     let table = [
         (get("/v1/token/c"), None, get("/v1/token/c"), None, true),
-        (Request::post("/r"), None, Request::post("/r"), None, true),
+        (
+            Request::post("post", "/r"),
+            None,
+            Request::post("post", "/r"),
+            None,
+            true,
+        ),
         (get("/v1/token/c"), None, get("/v1/token/d"), None, false),
-        (get("/r"), None, Request::post("/r"), None, false),
+        (get("/r"), None, Request::post("post", "/r"), None, false),
         (session(), None, session(), None, false),
         (get("/r"), None, get("/r"), Some(needed()), true),
         (get("/r"), Some(needed()), get("/r"), None, true),

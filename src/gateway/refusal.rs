@@ -3,7 +3,7 @@
 use serde_json::Value;
 use ureq::http::header::CONTENT_TYPE;
 
-use crate::error::meaning::{self, Asked};
+use crate::error::meaning;
 use crate::error::{ErrorKind, NexusError};
 use crate::hiding::Secrets;
 use crate::json::{self, Object};
@@ -20,7 +20,7 @@ const MIN_SECRET: usize = 4;
 /// Returns the error for a response that is not a success, and the status that decides whether the request is retried.
 /// `secrets` are strings that the error must not repeat.
 pub(crate) fn of(
-    asked: Asked,
+    operation: &str,
     response: &Response,
     secrets: impl IntoIterator<Item = impl AsRef<str>>,
 ) -> (NexusError, u16) {
@@ -39,7 +39,7 @@ pub(crate) fn of(
     // A broker whose own error is relayed has refused the request.
     let broker = broker_status.or(relayed_message.as_ref().map(|_| 422));
     let told = if is_page(response) { "" } else { &code };
-    let (next, connection, advice) = meaning::of(asked, status, told, broker);
+    let (next, connection, advice) = meaning::of(operation, status, told, broker);
     // A redirect's text may repeat the address, with its query.
     let told_message = relayed_message.or(own_message).filter(|_| status >= 400);
     let whole_message = told_message.unwrap_or_else(|| body_of(status, response.body()));

@@ -2,97 +2,79 @@
 
 use std::time::Instant;
 
-use ureq::http::Method;
-
 use super::{Attempt, Gateway, Request, Success};
 use crate::error::Result;
+use crate::error::meaning::RESOLVE;
 use crate::options::GatewayCall;
+use crate::panics;
 
-/// The operations by the beginnings of their paths.
-const OPERATIONS: [(&str, &str); 11] = [
-    ("/v1/resolve", "resolve"),
-    ("/v1/token/", "token"),
-    ("/v1/refresh/", "refresh"),
-    ("/v1/check-connection/", "check_connection"),
-    ("/v1/request-connection", "request_connection"),
-    ("/v1/connections/", "revoke"),
-    ("/v1/providers", "providers"),
-    ("/health", "health"),
-    ("/v1/health", "health"),
-    ("/v1/capture-schema", "capture_schema"),
-    ("/v1/capture-credential", "capture_credential"),
-];
-
-impl Request {
-    fn operation(&self) -> &'static str {
-        let mut operations = OPERATIONS.iter();
-        let found = operations.find(|(path, _)| self.path.starts_with(path));
-        found.map_or_else(
-            || match self.method {
-                Method::POST => "request_agent_session",
-                Method::DELETE => "close_agent_session",
-                _ => "get_agent_session",
-            },
-            |(_, operation)| operation,
-        )
-    }
-}
+/// The maximum number of outages that a client remembers. When there are more, it forgets all.
+const MAX_OUTAGES: usize = 1000;
 
 impl Gateway {
     /// Reports an attempt. Must be called without a lock, because the program's function may take its time.
     pub(super) fn report(&self, request: &Request, number: u32, attempt: &Attempt) {
         let subject = &request.subject;
-        let call = GatewayCall {
-            operation: request.operation(),
-            workspace_id: subject.workspace_id.as_deref(),
-            provider: subject.provider.as_deref(),
-            connection_id: subject.connection_id.as_deref(),
-            attempt: number,
-            duration: attempt.duration,
-            error: attempt.outcome.as_ref().err(),
-        };
-        self.log_call(request, &call);
-        if let Some(on_call) = &self.on_call {
-            on_call.call(&call, self.log);
-        }
-    }
-
-    fn log_call(&self, request: &Request, call: &GatewayCall<'_>) {
-        let operation = call.operation;
-        let number = call.attempt;
-        let attempts = self.retry_policy.attempts();
-        let ms = call.duration.as_millis();
-        match call.error {
+        let operation = request.operation;
+        let duration = attempt.duration;
+        let error = attempt.outcome.as_ref().err();
+        let attempts = self.options.retry_policy.attempts();
+        let ms = duration.as_millis();
+        match error {
             // The error names the subject.
             Some(error) => self.log.info(format_args!(
                 "{operation}: attempt {number} of {attempts} failed in {ms} ms: {error}"
             )),
             None => self.log.debug(format_args!(
                 "{operation}: {}attempt {number} of {attempts} succeeded in {ms} ms",
-                request.subject.prefix()
+                subject.prefix()
             )),
+        }
+        let call = GatewayCall {
+            operation,
+            workspace_id: subject.workspace_id.as_deref(),
+            provider: subject.provider.as_deref(),
+            connection_id: subject.connection_id.as_deref(),
+            attempt: number,
+            duration,
+            error,
+        };
+        // A panic must not end the call to the gateway, whose response may hold a new token.
+        if let Some(on_call) = &self.options.on_call
+            && panics::contained(|| on_call(&call)).is_none()
+        {
+            let prefix = subject.prefix();
+            self.log.warn(format_args!(
+                "{prefix}on_call panicked; the panic's own message is on stderr, and the call to the gateway goes on"
+            ));
         }
     }
 
     /// Logs a warning when a tenant's token cannot be renewed, and another line when it can be renewed again.
     pub(crate) fn note_outage(&self, request: &Request, outcome: &Result<Success>) {
-        if request.operation() != "resolve" {
+        if request.operation != RESOLVE {
             return;
         }
         let subject = &request.subject;
-        let now = Instant::now();
         match outcome {
             Err(error) if error.is_outage() => {
-                if self.outages.lock().failed(subject, now) {
+                let mut outages = self.outages.lock();
+                let is_known = outages.contains_key(subject);
+                if outages.len() >= MAX_OUTAGES {
+                    outages.clear();
+                }
+                outages.entry(subject.clone()).or_insert_with(Instant::now);
+                drop(outages);
+                if !is_known {
                     self.log.warn(format_args!(
                         "a token cannot be renewed: {error} (until it can be, further failures are logged at the level info)"
                     ));
                 }
             }
             outcome => {
-                let recovered = self.outages.lock().ended(subject, now);
-                if let (Some(time), Ok(_)) = (recovered, outcome) {
-                    let seconds = time.as_secs_f64();
+                let ended = self.outages.lock().remove(subject);
+                if let (Some(start), Ok(_)) = (ended, outcome) {
+                    let seconds = start.elapsed().as_secs_f64();
                     self.log.warn(format_args!(
                         "tokens of {subject} can be renewed again, after {seconds:.1} s"
                     ));

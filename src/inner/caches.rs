@@ -2,7 +2,6 @@
 
 use crate::cache::{TokenCache, WeakCache};
 use crate::sync::Mutex;
-use crate::tenant::Tenant;
 
 /// The caches that a client has filled, without keeping them alive. When the client learns that a tenant's credential has
 /// changed, it removes the old credential from all of them.
@@ -22,13 +21,6 @@ impl Caches {
     pub(crate) fn remove(&self, workspace_id: Option<&str>, provider: Option<&str>) {
         for cache in &*self.0.lock() {
             cache.remove(workspace_id, provider);
-        }
-    }
-
-    /// Removes the token of exactly this tenant.
-    pub(crate) fn remove_tenant(&self, tenant: &Tenant) {
-        for cache in &*self.0.lock() {
-            cache.remove_tenant(tenant);
         }
     }
 }

@@ -1,13 +1,9 @@
 //! The report on an attempt to reach the gateway, for the program's own metrics and for the log.
 
-use std::fmt;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{NexusError, Subject};
-use crate::log::Log;
-use crate::panics;
+use crate::error::NexusError;
 
 /// An attempt to reach the gateway, for [`NexusClientOptions::on_call`](crate::NexusClientOptions::on_call).
 ///
@@ -49,47 +45,5 @@ pub struct GatewayCall<'a> {
     pub error: Option<&'a NexusError>,
 }
 
-impl GatewayCall<'_> {
-    fn subject(&self) -> Subject {
-        Subject {
-            workspace_id: self.workspace_id.map(Into::into),
-            provider: self.provider.map(Into::into),
-            connection_id: self.connection_id.map(Into::into),
-            ..Subject::default()
-        }
-    }
-}
-
-type Hook = dyn Fn(&GatewayCall<'_>) + Send + Sync;
-
-/// The program's function for [`GatewayCall`]s. It counts as unwind safe, because a panic in it is caught.
-pub(crate) struct OnCall(AssertUnwindSafe<Arc<Hook>>);
-
-impl OnCall {
-    pub(super) fn new(hook: impl Fn(&GatewayCall<'_>) + Send + Sync + 'static) -> Self {
-        Self(AssertUnwindSafe(Arc::new(hook)))
-    }
-
-    /// Calls the function. A panic in it must not end the call to the gateway, whose response may hold a new token.
-    pub(crate) fn call(&self, call: &GatewayCall<'_>, log: Log) {
-        if !panics::contained(|| (self.0)(call)) {
-            let prefix = call.subject().prefix();
-            log.warn(format_args!(
-                "{prefix}on_call panicked; the panic's own message is on stderr, and the call to the gateway goes on"
-            ));
-        }
-    }
-}
-
-impl Clone for OnCall {
-    fn clone(&self) -> Self {
-        Self(AssertUnwindSafe(Arc::clone(&self.0)))
-    }
-}
-
-/// Shows only whether there is a function.
-impl fmt::Debug for OnCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("..")
-    }
-}
+/// The program's function for [`GatewayCall`]s.
+pub(crate) type OnCall = Arc<dyn Fn(&GatewayCall<'_>) + Send + Sync>;

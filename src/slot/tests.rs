@@ -64,22 +64,25 @@ impl Life {
             NeedStrict => return self.want(&Reason::Needed, "ours", false, now),
             NeedElsewhere => return self.want(&Reason::Needed, "theirs", true, now),
             Refuse(name) => {
-                let refused = Reason::Refused(self.token(name, 0, 9999), Refusal::Unauthorized);
+                let refused = Reason::Refused(self.token(name, 0, 9999), 401);
                 return self.want(&refused, "ours", true, now);
             }
             Forbid(name) => {
-                let refused = Reason::Refused(self.token(name, 0, 9999), Refusal::Forbidden);
+                let refused = Reason::Refused(self.token(name, 0, 9999), 403);
                 return self.want(&refused, "ours", true, now);
             }
             Gives(name, lifetime, from) => {
                 let token = self.token(name, from, lifetime);
                 let requested = self.at(from);
-                self.done(Outcome::Token(token, requested), now);
+                self.done(Ok((token, requested)), now);
             }
-            No => self.done(Outcome::Refused, now),
+            No => self.done(
+                Err(NexusError::with_code("connection_not_found", "no")),
+                now,
+            ),
             Down => {
                 let error = NexusError::new(ErrorKind::RequestFailed, "down");
-                self.done(Outcome::Unanswered(error), now);
+                self.done(Err(error), now);
             }
             Set(name, lifetime) => {
                 let token = self.token(name, second, lifetime);

@@ -7,9 +7,11 @@ use std::io::ErrorKind::{
 use std::io::Read as _;
 use std::{env, fs, io};
 
+use ureq::http::Uri;
 use ureq::{Error, Timeout};
 
 use crate::error::{ErrorKind, NexusError, Origin};
+use crate::url;
 
 /// The target of a request, for its errors.
 pub(super) struct Target {
@@ -22,6 +24,19 @@ pub(super) struct Target {
     pub(super) server: Origin,
     /// True if the request goes through a proxy.
     pub(super) has_proxy: bool,
+}
+
+impl Target {
+    pub(super) fn of(url: &Uri, server: Origin) -> Self {
+        Self {
+            place: url::origin(url),
+            is_chosen: false,
+            is_https: url::is_https(url),
+            port: url::port(url),
+            server,
+            has_proxy: false,
+        }
+    }
 }
 
 /// Describes an error of ureq, showing only the place of the target. `is_repeatable` states whether another attempt is

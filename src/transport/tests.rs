@@ -103,9 +103,9 @@ impl Asked {
             headers: &mut || Ok(HeaderMap::new()),
             body: self.body.as_deref(),
             may_refresh: self.may_refresh,
-            is_call: false,
+            server: Origin::Api,
             error_from: u16::MAX,
-            has_reconnected: &Cell::new(false),
+            has_reconnected: &AtomicBool::new(false),
             writer: None,
         };
         let deadline = Deadline::after(self.timeout);

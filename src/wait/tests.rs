@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 
 use super::*;
-use crate::error::meaning::{self, Asked};
+use crate::error::meaning;
 
 /// The error that the gateway's response to a token call becomes, or a failure without a response for the status 0.
 fn refused(status: u16, code: &str) -> NexusError {
@@ -12,7 +12,7 @@ fn refused(status: u16, code: &str) -> NexusError {
     if status == 0 {
         return error.lasting();
     }
-    let (next, connection, _) = meaning::of(Asked::Other, status, code, None);
+    let (next, connection, _) = meaning::of("token", status, code, None);
     error.with(|inner| {
         inner.status = Some(status);
         (inner.next, inner.connection) = (next, connection);

@@ -4,7 +4,7 @@ use ureq::http::header::{DATE, LOCATION, RETRY_AFTER};
 use ureq::http::{HeaderValue, StatusCode};
 
 use super::{assert_line, split};
-use crate::error::meaning::Asked;
+use crate::error::meaning::{REFRESH, REQUEST_CONNECTION, RESOLVE};
 use crate::gateway::refusal;
 use crate::transport::Response;
 
@@ -35,12 +35,12 @@ pub fn error_body(data: &[u8]) {
             response.headers_mut().insert(name, value);
         }
     }
-    for asked in [Asked::Resolve, Asked::Refresh, Asked::Connection] {
+    for asked in [RESOLVE, REFRESH, REQUEST_CONNECTION] {
         check(asked, &response);
     }
 }
 
-fn check(asked: Asked, response: &Response) {
+fn check(asked: &str, response: &Response) {
     let (error, _) = refusal::of(asked, response, SENT);
     let status = response.status().as_u16();
     assert_eq!(error.status_code(), Some(status));

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{assert_clean, assert_clean_beside, assert_hides, assert_line, strategy_names};
 use crate::json;
-use crate::slot::{Asker, Outcome, Reason, Slot, Want};
+use crate::slot::{Asker, Reason, Slot, Want};
 use crate::time::{MAX_DURATION, Now, ResponseClock};
 use crate::token::{CachedToken, Place, TokenResponse};
 
@@ -102,7 +102,7 @@ fn is_never_served_late(token: &CachedToken, received: ResponseClock) {
     let mut slot = Slot::empty(None);
     let now = received.at;
     if let Want::Ask(question) = slot.want(&Reason::Needed, &asker, now) {
-        let outcome = Outcome::Token(token.clone().into(), now);
+        let outcome = Ok((token.clone().into(), now));
         slot.done(&question, outcome, Duration::from_secs(30), now);
     }
     let left = token.expires_at.duration_since(received.at.wall);

@@ -1,6 +1,9 @@
+use super::super::register;
 use super::*;
+use crate::flights::Key;
+use crate::gateway::Request;
 use crate::inner::Inner;
-use crate::lock::{LockOption, RefreshLock};
+use crate::lock::{LockOption, ProcessLock, RefreshLock};
 use crate::log::{Log, LogLevel};
 use crate::options::NexusClientOptions;
 use crate::tenant::Tenant;
@@ -25,13 +28,15 @@ fn process_lock(
     option.choose(Log::new(LogLevel::Off)).unwrap().unwrap()
 }
 
-fn gateway() -> Arc<Gateway> {
+fn flights(lock: ProcessLock) -> Flights {
     let options = NexusClientOptions::new("https://gateway").log_level(LogLevel::Off);
-    Arc::clone(&Inner::new(options).unwrap().gateway)
+    let gateway = Arc::clone(&Inner::new(options).unwrap().gateway);
+    Flights::new(gateway, Some(lock))
 }
 
-fn tenant(workspace_id: &str, provider: &str) -> Key {
-    Key::tenant(&Tenant::new(workspace_id, provider))
+fn flight() -> Arc<Flight> {
+    let key = Key::tenant(&Tenant::new("ws", "p"));
+    register(&mut Vec::new(), &key, Request::get("get", "/r"), None)
 }
 
 fn guard() -> Box<dyn Send> {
@@ -40,34 +45,21 @@ fn guard() -> Box<dyn Send> {
 
 #[test]
 fn nobody_waits_in_a_program_that_ends() {
-    let (gateway, key) = (gateway(), tenant("ws", "p"));
-    let lock = process_lock(|| Ok(None));
-    let error = acquire(
-        Some(&lock),
-        &key,
-        &Subject::default(),
-        &gateway,
-        || true,
-        |_| (),
-    )
-    .map(|_| ());
+    let flight = flight();
+    let ending = |lock| {
+        let flights = flights(lock);
+        flights.ending.store(1, Ordering::SeqCst);
+        flights
+    };
+    let error = ending(process_lock(|| Ok(None))).turn(&flight).map(drop);
     let error = error.unwrap_err();
-    let name = format!("refresh_lock {}", key.lock_name(&gateway.address));
+    let name = format!("refresh_lock {}", flight.key.lock_name("https://gateway"));
     assert_eq!((error.code(), error.is_retryable()), ("timeout", true));
     assert!(error.message().contains(&name), "{error}");
     assert!(error.message().contains("another process"), "{error}");
     // The lock is free.
     let lock = process_lock(|| Ok(Some(guard())));
-    let held = acquire(
-        Some(&lock),
-        &key,
-        &Subject::default(),
-        &gateway,
-        || true,
-        |_| (),
-    )
-    .unwrap();
-    assert!(held.is_some());
+    assert!(ending(lock).turn(&flight).unwrap().is_some());
 }
 
 #[test]
@@ -80,17 +72,12 @@ fn a_lock_that_does_not_work_is_said_once_until_it_works_again() {
             .map(Some)
             .ok_or_else(|| io::Error::other("no connection"))
     });
+    let flights = flights(lock);
     for works_now in [false, false, true, false] {
         works.store(works_now, Ordering::SeqCst);
-        let guard = acquire(
-            Some(&lock),
-            &tenant("ws", "p"),
-            &Subject::default(),
-            &gateway(),
-            || false,
-            |_| (),
-        );
+        let guard = flights.turn(&flight());
         assert_eq!(guard.unwrap().is_some(), works_now);
+        let lock = flights.process_lock.as_ref().unwrap();
         assert_eq!(lock.has_failed.load(Ordering::SeqCst), !works_now);
     }
 }
@@ -105,15 +92,7 @@ fn without_file_descriptors_or_memory_the_call_fails() {
     ];
     for error in errors {
         let lock = process_lock(move || Err(error()));
-        let outcome = acquire(
-            Some(&lock),
-            &tenant("ws", "p"),
-            &Subject::default(),
-            &gateway(),
-            || false,
-            |_| (),
-        )
-        .map(|_| ());
+        let outcome = flights(lock).turn(&flight()).map(drop);
         let failed = outcome.unwrap_err();
         let got = (failed.code(), failed.is_retryable());
         assert_eq!(got, ("request_failed", true), "{failed}");

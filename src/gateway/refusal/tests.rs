@@ -6,7 +6,7 @@ use ureq::http::header::RETRY_AFTER;
 use ureq::http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::*;
-use crate::error::meaning::Next;
+use crate::error::meaning::{Next, REFRESH, REQUEST_CONNECTION, RESOLVE};
 
 fn response(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Response {
     let mut response = Response::new(body.to_vec());
@@ -19,14 +19,14 @@ fn response(status: u16, headers: &[(&'static str, &str)], body: &[u8]) -> Respo
 }
 
 fn error_of(status: u16, body: impl AsRef<[u8]>) -> NexusError {
-    error_to(Asked::Other, status, body)
+    error_to("token", status, body)
 }
 
 fn read(response: &Response, secrets: &[&str]) -> NexusError {
-    of(Asked::Other, response, secrets).0
+    of("token", response, secrets).0
 }
 
-fn error_to(asked: Asked, status: u16, body: impl AsRef<[u8]>) -> NexusError {
+fn error_to(asked: &str, status: u16, body: impl AsRef<[u8]>) -> NexusError {
     let response = response(status, &[], body.as_ref());
     of(asked, &response, ["key-1"]).0
 }
@@ -93,7 +93,7 @@ fn what_may_succeed_later() {
         let again = matches!(status, 408 | 425 | 429 | 502..=504 | 520..=527 | 530);
         assert_eq!(error_of(status, "x").is_retryable(), again, "{status}");
         let flags = |body: &str| {
-            let error = error_to(Asked::Resolve, status, body);
+            let error = error_to(RESOLVE, status, body);
             (
                 error.is_retryable(),
                 error.is_final(),
@@ -234,7 +234,6 @@ fn redirects_of_the_gateway() {
 /// message. A body that is one word stands for an error with that code.
 #[test]
 fn the_meaning_of_each_error() {
-    use Asked::{Connection, Other, Refresh, Resolve};
     use Next::{Final, Reconnect, Retry, Unclear};
     const CASE: &str = "check the case of its name";
     const ID: &str = "check the connection's id";
@@ -249,46 +248,46 @@ fn the_meaning_of_each_error() {
     let limit = r#"{"error":"broker_unavailable","message":"m","status":429}"#;
     let grpc = r#"{"code":5,"message":"Not Found"}"#;
     #[rustfmt::skip]
-    let table: [(Asked, u16, &str, Next, &str); 36] = [
-        (Resolve, 404, "connection_not_found", Reconnect, CASE),
-        (Other, 404, "connection_not_found", Final, ID),
-        (Other, 400, "connection_not_active", Final, CONSENT),
-        (Other, 409, "attention_required", Reconnect, AGAIN),
-        (Other, 410, "", Reconnect, AGAIN),
-        (Other, 404, "token_not_found", Reconnect, AGAIN),
-        (Refresh, 400, "no_refresh_token", Reconnect, AGAIN),
-        (Refresh, 400, "static_token", Final, SAID),
-        (Resolve, 409, "token_expired", Retry, "try again later"),
-        (Refresh, 502, "upstream_error", Unclear, "call get_token_by"),
-        (Connection, 502, "upstream_error", Retry, SAID),
-        (Other, 403, "invalid_api_key", Final, KEYS),
-        (Resolve, 401, "unauthorized", Final, KEY),
-        (Resolve, 401, "", Final, KEY),
-        (Other, 401, "invalid_user_context_token", Final, SAID),
-        (Resolve, 502, "broker_unavailable", Retry, SAID),
-        (Resolve, 502, limit, Retry, "m"),
-        (Resolve, 429, &limited, Retry, "m"),
-        (Resolve, 502, &limited, Retry, "m"),
-        (Connection, 502, &refused, Unclear, "ask its operator to allow it"),
-        (Connection, 502, &forbidden, Unclear, KEYS),
-        (Other, 502, &forbidden, Unclear, KEYS),
-        (Other, 502, &refused, Unclear, "m"),
-        (Other, 502, wrapped, Unclear, "credentials_rejected: 401"),
+    let table: [(&str, u16, &str, Next, &str); 36] = [
+        (RESOLVE, 404, "connection_not_found", Reconnect, CASE),
+        ("token", 404, "connection_not_found", Final, ID),
+        ("token", 400, "connection_not_active", Final, CONSENT),
+        ("token", 409, "attention_required", Reconnect, AGAIN),
+        ("token", 410, "", Reconnect, AGAIN),
+        ("token", 404, "token_not_found", Reconnect, AGAIN),
+        (REFRESH, 400, "no_refresh_token", Reconnect, AGAIN),
+        (REFRESH, 400, "static_token", Final, SAID),
+        (RESOLVE, 409, "token_expired", Retry, "try again later"),
+        (REFRESH, 502, "upstream_error", Unclear, "call get_token_by"),
+        (REQUEST_CONNECTION, 502, "upstream_error", Retry, SAID),
+        ("token", 403, "invalid_api_key", Final, KEYS),
+        (RESOLVE, 401, "unauthorized", Final, KEY),
+        (RESOLVE, 401, "", Final, KEY),
+        ("token", 401, "invalid_user_context_token", Final, SAID),
+        (RESOLVE, 502, "broker_unavailable", Retry, SAID),
+        (RESOLVE, 502, limit, Retry, "m"),
+        (RESOLVE, 429, &limited, Retry, "m"),
+        (RESOLVE, 502, &limited, Retry, "m"),
+        (REQUEST_CONNECTION, 502, &refused, Unclear, "ask its operator to allow it"),
+        (REQUEST_CONNECTION, 502, &forbidden, Unclear, KEYS),
+        ("token", 502, &forbidden, Unclear, KEYS),
+        ("token", 502, &refused, Unclear, "m"),
+        ("token", 502, wrapped, Unclear, "credentials_rejected: 401"),
         // The words of a proxy, an ingress or another server.
-        (Resolve, 404, "", Unclear, "version 0.3 or later"),
-        (Resolve, 404, grpc, Unclear, "Not Found; check that gateway_url"),
-        (Resolve, 403, "<h1>Forbidden</h1>", Unclear, "Forbidden"),
-        (Resolve, 401, "<h1>Sign in</h1>", Unclear, "Sign in"),
-        (Resolve, 410, "<h1>Gone</h1>", Unclear, "Gone"),
+        (RESOLVE, 404, "", Unclear, "version 0.3 or later"),
+        (RESOLVE, 404, grpc, Unclear, "Not Found; check that gateway_url"),
+        (RESOLVE, 403, "<h1>Forbidden</h1>", Unclear, "Forbidden"),
+        (RESOLVE, 401, "<h1>Sign in</h1>", Unclear, "Sign in"),
+        (RESOLVE, 410, "<h1>Gone</h1>", Unclear, "Gone"),
         // A code that no table has is not the gateway's.
-        (Resolve, 404, "not_found", Unclear, "version 0.3 or later"),
-        (Resolve, 403, "forbidden", Unclear, SAID),
-        (Resolve, 401, "Unauthorized", Unclear, SAID),
-        (Resolve, 410, "gone", Unclear, SAID),
-        (Resolve, 500, "some_code", Unclear, SAID),
+        (RESOLVE, 404, "not_found", Unclear, "version 0.3 or later"),
+        (RESOLVE, 403, "forbidden", Unclear, SAID),
+        (RESOLVE, 401, "Unauthorized", Unclear, SAID),
+        (RESOLVE, 410, "gone", Unclear, SAID),
+        (RESOLVE, 500, "some_code", Unclear, SAID),
         // Some servers repeat the status in the body.
-        (Resolve, 401, r#"{"status":401}"#, Final, KEY),
-        (Resolve, 403, r#"{"status":403}"#, Unclear, "without a usable"),
+        (RESOLVE, 401, r#"{"status":401}"#, Final, KEY),
+        (RESOLVE, 403, r#"{"status":403}"#, Unclear, "without a usable"),
     ];
     for (asked, status, body, next, part) in table {
         let is_code = is_code(body);
@@ -314,7 +313,7 @@ fn a_brokers_429_is_retried_as_a_429() {
     let limit = r#"{"error":"broker_error","message":"m","status":429}"#;
     for (status, body, retried_as) in [(502, limit, 429), (429, limit, 429), (502, "", 502)] {
         let response = response(status, &[], body.as_bytes());
-        let (_, found) = of(Asked::Resolve, &response, [""]);
+        let (_, found) = of(RESOLVE, &response, [""]);
         assert_eq!(found, retried_as, "{status} {body}");
     }
 }
@@ -343,7 +342,7 @@ fn the_codes_of_the_table_are_documented() {
         let (cell, rest) = row.split_once(" | ").unwrap();
         for code in cell.split('`').step_by(2) {
             let is_by_id = cell.contains("(by id)");
-            let asked = [Asked::Resolve, Asked::Other][usize::from(is_by_id)];
+            let asked = [RESOLVE, "token"][usize::from(is_by_id)];
             let body = format!(r#"{{"error":"{code}","message":"m"}}"#);
             let error = match code.strip_prefix("http_") {
                 Some(status) => error_to(asked, status.parse().unwrap(), ""),

@@ -330,8 +330,8 @@ impl NexusError {
         &self.0.message
     }
 
-    /// The HTTP status of the response that this error is about. `None` if there was no response, and for some errors
-    /// about a response, such as `body_too_large`.
+    /// The HTTP status of the response that this error is about. `None` if there was no response, and if the body of a
+    /// success could not be read, for example with `body_too_large`.
     ///
     /// # Example
     ///

@@ -213,15 +213,11 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
             }
         };
         let refused = |response: &Response| {
-            let status = response.status();
-            let is_retried = idempotent && policy.retries_status(status.as_u16());
+            let status = response.status().as_u16();
+            let is_retried = idempotent && policy.retries_status(status);
             is_retried.then(|| {
                 let retry_after = date::retry_after_header(response.headers());
-                NexusError::api(
-                    status.as_u16(),
-                    "the upstream returned this status",
-                    retry_after,
-                )
+                NexusError::api(status, "the upstream returned this status", retry_after)
             })
         };
         let go_on = |wait, line: fmt::Arguments<'_>| {
@@ -236,9 +232,14 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         policy.run(go_on, attempt, refused)
     }
 
-    /// Hides the credential in the response. Returns the error for its status, if the options ask for an error.
-    fn finish(self, response: Response) -> Result<Response> {
+    /// Hides the credential in the response. Returns the error for its status, if the options ask for an error, or else the
+    /// error of its body, if that could not be read.
+    fn finish(self, mut response: Response) -> Result<Response> {
         let is_error = response.status().as_u16() >= self.error_from();
+        let incomplete = response.extensions_mut().remove::<NexusError>();
+        if let Some(error) = incomplete.filter(|_| !is_error) {
+            return Err(error);
+        }
         let (mut head, mut body) = response.into_parts();
         if let Some(secrets) = self
             .secrets

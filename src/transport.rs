@@ -116,8 +116,9 @@ impl Transport {
         self.agents.agent.config()
     }
 
-    /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. The limit
-    /// of each phase of the request is about the time left until the deadline, or less: see
+    /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. If the status is
+    /// no success, a body that cannot be read is no error of this function, because the status may decide what happens next,
+    /// such as a redirect or another token: the response has the error of the body in its extensions. The limit of each phase of the request is about the time left until the deadline, or less: see
     /// [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
     ///
     /// A request that may refresh a token connects anew, because a pooled connection may have died unnoticed. Other
@@ -157,14 +158,24 @@ impl Transport {
             ..request.target()
         };
         let is_repeatable = request.is_repeatable();
-        let error_from = request.error_from;
-        let response =
-            outcome.and_then(|it| read(it, deadline, max_body, error_from, request.writer));
-        response.map_err(|error| {
+        let describe = |error: ureq::Error| {
             let described = failure::describe(&error, &target, is_repeatable);
             // The first of two attempts may have reached the server.
             described.with(|inner| inner.may_have_been_sent |= is_cut)
-        })
+        };
+        let head = outcome.map_err(describe)?;
+        let error_from = request.error_from;
+        let (mut response, problem) = read(head, deadline, max_body, error_from, request.writer);
+        let Some(incomplete) = problem.map(describe) else {
+            return Ok(response);
+        };
+        let status = response.status().as_u16();
+        if status < 300 {
+            return Err(incomplete);
+        }
+        let kept = incomplete.with(|inner| inner.status = Some(status));
+        response.extensions_mut().insert(kept);
+        Ok(response)
     }
 
     /// Returns the proxy for requests to this URL.

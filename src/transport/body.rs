@@ -15,51 +15,63 @@ pub(crate) type Response = http::Response<Vec<u8>>;
 /// The part of a gateway's error body that is read, in bytes. Parsed JSON can take a hundred times as much memory.
 const MAX_REFUSAL: u64 = 64 << 10;
 
-/// Reads a response to its end. A body of more than `max` bytes is an error. If the status becomes an error, because it is
-/// `error_from` or higher, a body that is longer than `MAX_REFUSAL` or breaks off is cut short without an error. Any other
-/// body goes to the writer, if there is one.
+/// Reads a response to its end, and returns the response with what was read and, if that is not all, the error. A body of
+/// more than `max` bytes is an error. If the status becomes an error, because it is `error_from` or higher, a body that is
+/// longer than `MAX_REFUSAL` or breaks off is cut short without an error of its own. Any other body goes to the writer, if
+/// there is one.
 pub(super) fn read(
     response: http::Response<Body>,
     deadline: Deadline,
     max: u64,
     error_from: u16,
     writer: Option<&mut dyn io::Write>,
-) -> Result<Response, ureq::Error> {
+) -> (Response, Option<ureq::Error>) {
     let (head, body) = response.into_parts();
     let is_refusal = head.status.as_u16() >= error_from;
-    let limit = if is_refusal { MAX_REFUSAL } else { max };
-    if !is_refusal && !is_framed(&head) {
+    let mut bytes = Vec::new();
+    let filled = if is_refusal {
+        let _ = fill(&mut bytes, body, deadline, MAX_REFUSAL, None);
+        Ok(())
+    } else if !is_framed(&head) {
         let what = "the response has a Transfer-Encoding other than HTTP/1.1 `chunked`";
-        return Err(io::Error::other(what).into());
-    }
+        Err(io::Error::other(what).into())
+    } else if body.content_length().is_some_and(|length| length > max) {
+        Err(ureq::Error::BodyExceedsLimit(max))
+    } else {
+        fill(&mut bytes, body, deadline, max, writer)
+    };
+    (Response::from_parts(head, bytes), filled.err())
+}
+
+/// Reads a body of at most `limit` bytes into the writer or, without one, into `bytes`.
+fn fill(
+    bytes: &mut Vec<u8>,
+    body: Body,
+    deadline: Deadline,
+    limit: u64,
+    writer: Option<&mut dyn io::Write>,
+) -> Result<(), ureq::Error> {
     let announced = body.content_length().unwrap_or_default();
-    if !is_refusal && announced > limit {
-        return Err(ureq::Error::BodyExceedsLimit(limit));
-    }
     // A server may announce more than it sends, so at most 64 KiB are reserved before the body arrives.
     let reserved = usize::try_from(announced.min(64 * 1024)).unwrap_or_default();
-    let mut bytes = Vec::new();
     let timed = Timed {
         body: body.into_reader(),
         deadline,
         is_empty: true,
     };
     let mut bounded = timed.take(limit.saturating_add(1));
-    let read = if let Some(writer) = writer.filter(|_| !is_refusal) {
+    let read = if let Some(writer) = writer {
         io::copy(&mut bounded, writer).map(drop)
     } else {
         bytes.reserve_exact(reserved);
-        bounded.read_to_end(&mut bytes).map(drop)
+        bounded.read_to_end(bytes).map(drop)
     };
     match read.map_err(ureq::Error::from) {
-        _ if is_refusal => {}
         #[cfg(feature = "gzip")]
-        Err(error) if bounded.get_ref().is_empty && is_empty_gzip(&error) => {}
-        Err(error) => return Err(error),
-        Ok(()) if bounded.limit() == 0 => return Err(ureq::Error::BodyExceedsLimit(limit)),
-        Ok(()) => {}
+        Err(error) if bounded.get_ref().is_empty && is_empty_gzip(&error) => Ok(()),
+        Ok(()) if bounded.limit() == 0 => Err(ureq::Error::BodyExceedsLimit(limit)),
+        other => other,
     }
-    Ok(Response::from_parts(head, bytes))
 }
 
 /// A body that can be read until the deadline. ureq's own time limit for the body begins when the body does.

@@ -1,6 +1,10 @@
 //! Response bodies: framing, compression and limits. `tests/faults` has bodies that are cut or damaged.
 
-use crate::support::{Reply, Server, bytes, client, holder, in_chunks, options, text, with_length};
+use std::time::Duration;
+
+use crate::support::{
+    Reply, Server, bearer, bytes, client, holder, in_chunks, options, retrying, text, with_length,
+};
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::{FetchOptions, NexusError};
 
@@ -225,6 +229,60 @@ mod gzip {
             let server = Server::play(vec![bytes(answer).then(End::Keep)]);
             let (_, _, body) = fetch(&server.url("/"), get().method(method)).unwrap();
             assert_eq!(body, b"", "{method}: {answer}");
+        }
+    }
+}
+
+/// What the status asks for is done, and only a response that is returned has to have its body.
+#[test]
+fn a_status_decides_whatever_its_body_is() {
+    let long = "x".repeat(2000);
+    let bodies = [
+        ("cut", "Content-Length: 99", "cut off", "request_failed"),
+        (
+            "mislabelled",
+            "Content-Encoding: gzip\r\nContent-Length: 12",
+            "plain, alas!",
+            "request_failed",
+        ),
+        (
+            "in an unknown transfer coding",
+            "Transfer-Encoding: gzip, chunked",
+            "0\r\n\r\n",
+            "request_failed",
+        ),
+        (
+            "too large",
+            "Content-Length: 2000",
+            &*long,
+            "body_too_large",
+        ),
+    ];
+    // The status, the status of the fetch, and its requests to the API and to the gateway.
+    let statuses = [
+        ("302 Found\r\nLocation: /end", 200, 2, 0),
+        ("401 Unauthorized", 200, 2, 1),
+        ("503 Service Unavailable", 200, 2, 0),
+        ("404 Not Found", 404, 1, 0),
+    ];
+    for (name, headers, body, code) in bodies {
+        for (head, status, sent, resolved) in statuses {
+            let first = format!("HTTP/1.1 {head}\r\n{headers}\r\n\r\n{body}");
+            let api = Server::play(vec![bytes(first), text(200, "end")]);
+            let gateway = Server::start(|_| bearer("t-2"));
+            let (client, cache) = holder(options(&gateway).max_body_bytes(1000), "t-1");
+            let retried = get().retry_policy(retrying(1, Duration::from_millis(1)));
+            let url = api.url("/start");
+            let fetched = client.authenticated_fetch(&cache, "ws", "p", &url, retried);
+            let case = format!("{status} after {head}, {name}");
+            let ended = match &fetched {
+                Ok(response) => (Some(response.0), "end"),
+                Err(error) => (error.status_code(), error.code()),
+            };
+            let expected = if status == 200 { "end" } else { code };
+            assert_eq!(ended, (Some(status), expected), "{case}: {fetched:?}");
+            assert_eq!(api.requests().len(), sent, "{case}");
+            assert_eq!(gateway.count("/v1/resolve"), resolved, "{case}");
         }
     }
 }

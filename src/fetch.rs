@@ -157,13 +157,9 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         Err(NexusError::new(ErrorKind::TooManyRedirects, message))
     }
 
-    /// Returns the deadline of the wait for a token: that of a call to the gateway, but not past the fetch's own. A fetch
-    /// without a timeout of its own has the client's, which is no longer than a call to the gateway.
+    /// Returns the deadline of the wait for a token: that of a call to the gateway, but not past the fetch's own.
     fn token_deadline(&self) -> Deadline {
-        match self.hop.options.timeout {
-            Some(_) => self.deadline.min(self.access.client.gateway.longest_call()),
-            None => self.deadline,
-        }
+        self.deadline.min(self.access.client.gateway.longest_call())
     }
 
     /// Returns the lowest status that becomes an error.

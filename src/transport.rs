@@ -52,19 +52,6 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Describes the target of the request, for errors.
-    fn target(&self) -> Target {
-        let target = Target::of(self.url, self.server);
-        match self.redirected_from {
-            Some(first) => Target {
-                place: url::after_redirect(first),
-                is_chosen: true,
-                ..target
-            },
-            None => target,
-        }
-    }
-
     /// Returns whether the request may be sent again although the server may have received it. False for a request that
     /// may refresh a token, because a proxy may have cut the connection while the gateway is still refreshing.
     fn is_repeatable(&self) -> bool {
@@ -94,7 +81,7 @@ impl Transport {
         let proxies = match agent.as_ref().map(|agent| agent.config().proxy()) {
             // Without a proxy in the environment that ureq can read, its default is no proxy, as if the caller had chosen it.
             Some(None) if Proxy::try_from_env().is_some() => None,
-            Some(Some(own)) if !own.is_from_env() => proxies::check(own, "agent").map(|_| None)?,
+            Some(Some(own)) if !own.is_from_env() => proxies::check(own, "agent").map(|()| None)?,
             _ => Some(Proxies::read(value)),
         };
         let own = || {
@@ -132,14 +119,20 @@ impl Transport {
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, NexusError> {
+        let proxy = self.proxy(request.url)?;
+        let target = Target {
+            url: request.url,
+            first: request.redirected_from,
+            server: request.server,
+            has_proxy: proxy.is_some(),
+        };
         let Some(left) = deadline.left() else {
-            return Err(failure::too_late(&request.target()));
+            return Err(failure::too_late(&target));
         };
         let has_reconnected = request.has_reconnected.load(Relaxed);
         let may_repeat =
             request.is_repeatable() && self.has_responded.load(Relaxed) && !has_reconnected;
         let max_age = self.max_age(request.may_refresh || has_reconnected);
-        let proxy = self.proxy(request.url)?;
         let headers = (request.headers)()?;
         let mut outcome = self.run(&request, headers, proxy, left, max_age);
         let is_cut = outcome.as_ref().is_err_and(failure::is_disconnect);
@@ -153,10 +146,6 @@ impl Transport {
         if outcome.is_ok() && !self.has_responded.load(Relaxed) {
             self.has_responded.store(true, Relaxed);
         }
-        let target = Target {
-            has_proxy: proxy.is_some(),
-            ..request.target()
-        };
         let is_repeatable = request.is_repeatable();
         let describe = |error: ureq::Error| {
             let described = failure::describe(&error, &target, is_repeatable);
@@ -268,7 +257,12 @@ impl Transport {
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {
-                let target = Target::of(&url, Origin::Api);
+                let target = Target {
+                    url: &url,
+                    first: None,
+                    server: Origin::Api,
+                    has_proxy: false,
+                };
                 ureq::Error::Other(Box::new(failure::describe(&error, &target, false)))
             }
             error => error,

@@ -116,11 +116,13 @@ fn is_name(host: &str) -> bool {
     !host.is_empty() && host.bytes().all(plain) && !is_number
 }
 
-/// Describes the place of a request after a redirect, for messages. `first` is the URL of the request before all
-/// redirects. The redirect's own host is not shown, because a server has chosen it and may have built it from the
-/// credential.
-pub(crate) fn after_redirect(first: &Uri) -> String {
-    format!("{} (after a redirect)", origin(first))
+/// Describes the place of a request, for messages. `first` is the URL of the request before all redirects, if there were
+/// any. The redirect's own host is not shown, because a server has chosen it and may have built it from the credential.
+pub(crate) fn place(url: &Uri, first: Option<&Uri>) -> String {
+    match first {
+        Some(first) => format!("{} (after a redirect)", origin(first)),
+        None => origin(url),
+    }
 }
 
 /// Resolves a reference, such as a `Location`, against the URL of the request (RFC 3986 section 5.2). A colon in the first

@@ -154,8 +154,7 @@ impl Hop<'_> {
 
     /// Describes the place of the request, for messages.
     pub(crate) fn place(&self) -> String {
-        let first = self.first.as_ref();
-        first.map_or_else(|| url::origin(&self.url), url::after_redirect)
+        url::place(&self.url, self.first.as_ref())
     }
 }
 

@@ -14,34 +14,24 @@ use crate::error::{ErrorKind, NexusError, Origin};
 use crate::url;
 
 /// The target of a request, for its errors.
-pub(super) struct Target {
-    /// The origin of the URL, or a description of it.
-    pub(super) place: String,
-    /// True if a redirect has chosen the host, so that no message may show the host.
-    pub(super) is_chosen: bool,
-    pub(super) is_https: bool,
-    pub(super) port: u16,
+pub(super) struct Target<'a> {
+    pub(super) url: &'a Uri,
+    /// The URL of the request before all redirects, if a server has chosen `url`.
+    pub(super) first: Option<&'a Uri>,
+    /// The server that the request is for.
     pub(super) server: Origin,
-    /// True if the request goes through a proxy.
     pub(super) has_proxy: bool,
 }
 
-impl Target {
-    pub(super) fn of(url: &Uri, server: Origin) -> Self {
-        Self {
-            place: url::origin(url),
-            is_chosen: false,
-            is_https: url::is_https(url),
-            port: url::port(url),
-            server,
-            has_proxy: false,
-        }
+impl Target<'_> {
+    fn place(&self) -> String {
+        url::place(self.url, self.first)
     }
 }
 
 /// Describes an error of ureq, showing only the place of the target. `is_repeatable` states whether another attempt is
 /// safe if the server has received the request. Another attempt is always safe if the server has received nothing.
-pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> NexusError {
+pub(super) fn describe(error: &Error, target: &Target<'_>, is_repeatable: bool) -> NexusError {
     let kind = match error {
         Error::Timeout(_) => ErrorKind::Timeout,
         Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
@@ -49,7 +39,7 @@ pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> N
         _ => ErrorKind::RequestFailed,
     };
     let (is_transient, mut what) = explain(error);
-    if target.is_chosen && is_tls(error) {
+    if target.first.is_some() && is_tls(error) {
         // The messages about certificates name the host.
         "TLS failed".clone_into(&mut what);
     }
@@ -60,7 +50,7 @@ pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> N
     if target.has_proxy && is_unsent && is_of_connection(error) {
         what += BY_PROXY;
     }
-    let message = format!("{}: {what}", target.place);
+    let message = format!("{}: {what}", target.place());
     let described = NexusError::new(kind, message).with(|inner| {
         inner.origin = if is_unsendable(error) {
             Origin::Local
@@ -76,10 +66,10 @@ pub(super) fn describe(error: &Error, target: &Target, is_repeatable: bool) -> N
 }
 
 /// The error of a request that was not begun, because its deadline had passed.
-pub(super) fn too_late(target: &Target) -> NexusError {
+pub(super) fn too_late(target: &Target<'_>) -> NexusError {
     let what =
         "timed out before the request was sent; raise `timeout` if a server is known to be slow";
-    let message = format!("{}: {what}", target.place);
+    let message = format!("{}: {what}", target.place());
     NexusError::new(ErrorKind::Timeout, message).with(|inner| {
         inner.origin = target.server;
         inner.may_have_been_sent = false;
@@ -92,8 +82,8 @@ const BY_PROXY: &str =
     "; the connection goes through a proxy, so check the proxy's address and the proxy settings";
 
 /// Returns how to reach a target to which a proxy allows no `CONNECT`.
-fn no_connect(target: &Target) -> &'static str {
-    match (target.is_https, target.port) {
+fn no_connect(target: &Target<'_>) -> &'static str {
+    match (url::is_https(target.url), url::port(target.url)) {
         (false, _) => NO_CONNECT,
         (true, 443) => "",
         (true, _) => NO_PORT,
@@ -166,14 +156,10 @@ fn is_tls(error: &Error) -> bool {
 fn is_unsendable(error: &Error) -> bool {
     match error {
         Error::TlsRequired | Error::RequireHttpsOnly(_) => true,
-        Error::Protocol(problem) => is_too_long(&problem.to_string()),
+        // The error of ureq's HTTP parser has no public type, so only its text tells that the request is too long.
+        Error::Protocol(problem) => problem.to_string().starts_with("output too small"),
         _ => false,
     }
-}
-
-/// The error of ureq's HTTP parser has no public type, so only its text tells that the request is too long.
-fn is_too_long(problem: &str) -> bool {
-    problem.starts_with("output too small")
 }
 
 /// Returns whether this is an error of rustls that occurs only during the handshake. ureq gives such an error and an error
@@ -231,9 +217,8 @@ fn explain(error: &Error) -> (bool, String) {
         }
         Error::HostNotFound => NO_ADDRESS,
         Error::LargeResponseHeader(..) => "the response's header is too large",
-        Error::Protocol(problem) if is_too_long(&problem.to_string()) => {
-            let what = "the request's URL and headers are too long; shorten them to 64 KiB in all";
-            return (false, what.to_owned());
+        Error::Protocol(_) if is_unsendable(error) => {
+            "the request's URL and headers are too long; shorten them to 64 KiB in all"
         }
         Error::Protocol(_) => "the response is not valid HTTP/1.1",
         #[cfg(feature = "gzip")]
@@ -246,8 +231,7 @@ fn explain(error: &Error) -> (bool, String) {
         Error::Decompress(..) => "the compressed body is corrupt",
         _ => "the request failed",
     };
-    let needs_a_change = matches!(error, Error::TlsRequired | Error::RequireHttpsOnly(_));
-    (!needs_a_change, what.to_owned())
+    (!is_unsendable(error), what.to_owned())
 }
 
 /// Parts of the messages of rustls and OpenSSL, and what to do.

@@ -9,32 +9,15 @@ use crate::url;
 /// The characters around a host that are not a part of its name: the brackets of an IPv6 address, and outer dots.
 const AROUND: [char; 3] = ['[', ']', '.'];
 
+/// A proxy, or the error of each request that would go through it.
+type Usable = Result<Proxy, NexusError>;
+
 /// The proxies for http URLs and for https URLs, and the hosts that are reached directly.
 pub(super) struct Proxies {
-    http: Option<Named>,
-    https: Option<Named>,
+    http: Option<Usable>,
+    https: Option<Usable>,
     /// The list of hosts, in lower case.
     no_proxy: String,
-}
-
-/// A proxy, and the name of its variable.
-#[derive(Clone)]
-struct Named {
-    /// `None` if the variable's value is not a proxy's URL.
-    proxy: Option<Proxy>,
-    variable: &'static str,
-}
-
-impl Named {
-    /// Returns the proxy, unless it cannot be used. The error does not show the value, which may contain a password.
-    fn usable(&self) -> Result<&Proxy, NexusError> {
-        let proxy = self.proxy.as_ref().ok_or_else(|| {
-            let problem =
-                "is not a proxy's URL; set it to a URL such as http://proxy:8080, or unset it";
-            NexusError::invalid_input(self.variable, problem)
-        })?;
-        check(proxy, self.variable)
-    }
 }
 
 impl Proxies {
@@ -47,11 +30,7 @@ impl Proxies {
             (!text.is_empty()).then_some(text)
         };
         let no_proxy = ["no_proxy", "NO_PROXY"].iter().find_map(value);
-        let named = |name: &&'static str| {
-            let proxy = parse(&value(name)?);
-            let variable = *name;
-            Some(Named { proxy, variable })
-        };
+        let named = |name: &&str| Some(usable(&value(name)?, name));
         // A web server passes the header `Proxy` of a request to a CGI program as HTTP_PROXY.
         let is_cgi = variable("REQUEST_METHOD").is_some();
         let http_variable = if is_cgi { "http_proxy" } else { "HTTP_PROXY" };
@@ -64,11 +43,7 @@ impl Proxies {
             && of_http.is_none()
             && of_https.is_none()
         {
-            let variable = "system's proxy";
-            let system = Proxy::try_from_env().map(|proxy| Named {
-                proxy: Some(proxy),
-                variable,
-            });
+            let system = Proxy::try_from_env().map(Ok);
             of_http.clone_from(&system);
             of_https = system;
         }
@@ -81,7 +56,7 @@ impl Proxies {
 
     /// Returns the proxy for an agent's settings, which is the https proxy, because most requests use https.
     pub(super) fn of_agent(&self) -> Option<Proxy> {
-        self.https.as_ref()?.usable().ok().cloned()
+        self.https.clone()?.ok()
     }
 
     /// Returns the proxy for a request to this URL.
@@ -90,7 +65,8 @@ impl Proxies {
         let named = if is_https { &self.https } else { &self.http };
         let host = url.host().unwrap_or_default();
         let used = named.as_ref().filter(|_| !self.is_direct(host));
-        used.map(Named::usable).transpose()
+        used.map(|usable| usable.as_ref().map_err(NexusError::clone))
+            .transpose()
     }
 
     /// Returns whether `NO_PROXY` lists this host or a domain above it. An entry `*.example.com` stands for the hosts below
@@ -111,6 +87,17 @@ impl Proxies {
     }
 }
 
+/// Returns the proxy with this URL. The error names the variable and does not show the URL, which may contain a password.
+fn usable(text: &str, variable: &str) -> Usable {
+    let proxy = parse(text).ok_or_else(|| {
+        let problem =
+            "is not a proxy's URL; set it to a URL such as http://proxy:8080, or unset it";
+        NexusError::invalid_input(variable, problem)
+    })?;
+    check(&proxy, variable)?;
+    Ok(proxy)
+}
+
 /// Parses a proxy's URL. Refuses a port that is not a number, because ureq would use the default port.
 fn parse(text: &str) -> Option<Proxy> {
     let proxy = Proxy::new(text).ok()?;
@@ -121,12 +108,12 @@ fn parse(text: &str) -> Option<Proxy> {
     (is_known && !authority.host().is_empty()).then_some(proxy)
 }
 
-/// Returns the proxy, unless ureq cannot use it: without `socks-proxy`, it would bypass a SOCKS proxy or panic. The error
-/// names `place`.
-pub(super) fn check<'a>(proxy: &'a Proxy, place: &str) -> Result<&'a Proxy, NexusError> {
+/// Refuses a proxy that ureq cannot use: without `socks-proxy`, it would bypass a SOCKS proxy or panic. The error names
+/// `place`.
+pub(super) fn check(proxy: &Proxy, place: &str) -> Result<(), NexusError> {
     let is_http = matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
     if is_http || cfg!(feature = "socks-proxy") {
-        return Ok(proxy);
+        return Ok(());
     }
     let problem = "a SOCKS proxy needs this crate's feature `socks-proxy`; enable it, or use an http:// proxy";
     Err(NexusError::invalid_input(place, problem))

@@ -1,7 +1,5 @@
 //! The base URL and the allowed hosts of a fetcher.
 
-use std::iter;
-
 use ureq::http::{Uri, uri};
 
 use crate::error::{ErrorKind, NexusError, Result};
@@ -76,26 +74,25 @@ fn is_ambiguous(path: &str) -> bool {
     has_u_escape || path.contains(['\0', char::REPLACEMENT_CHARACTER])
 }
 
-/// Returns whether a decoded path has a segment with two dots and without a letter or digit. A server may drop everything
-/// else: spaces, punctuation, and characters that do not show. Any character that looks like a dot or slash counts as one,
-/// and a `;`, `?` or `#` ends a segment as well.
+/// Returns whether a decoded path has a segment with two or more dots and without a letter or digit. A server may drop
+/// everything else: spaces, punctuation, and characters that do not show. A `;`, `?` or `#` ends a segment as well.
+/// Characters count as the ASCII for which a lenient server takes them, according to Unicode's compatibility forms (NFKC)
+/// and the code pages of Windows.
 fn has_parent_segment(path: &str) -> bool {
-    let plain: String = path.chars().flat_map(likeness).collect();
+    let mut plain = String::new();
+    for c in path.chars() {
+        match c {
+            '\u{2024}' | '\u{3002}' | '\u{FE12}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => {
+                plain.push('.')
+            }
+            '\u{2025}' | '\u{2026}' | '\u{FE19}' | '\u{FE30}' => plain.push_str(".."),
+            '\u{A5}' | '\u{2044}' | '\u{20A9}' | '\u{2215}' | '\u{2216}' | '\u{FE68}'
+            | '\u{FF0F}' | '\u{FF3C}' | '\u{FFE5}' | '\u{FFE6}' => plain.push('/'),
+            other => plain.push(other),
+        }
+    }
     let mut names = plain.split(['/', '\\', ';', '?', '#']);
-    names.any(|name| name.matches('.').count() == 2 && !name.contains(char::is_alphanumeric))
-}
-
-/// Returns the ASCII for which a lenient server takes a character, according to Unicode's compatibility forms (NFKC) and
-/// the code pages of Windows.
-fn likeness(c: char) -> impl Iterator<Item = char> {
-    let (ascii, count) = match c {
-        '\u{2024}' | '\u{3002}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => ('.', 1),
-        '\u{2025}' | '\u{FE30}' => ('.', 2),
-        '\u{A5}' | '\u{2044}' | '\u{20A9}' | '\u{2215}' | '\u{2216}' | '\u{FE68}' | '\u{FF0F}'
-        | '\u{FF3C}' => ('/', 1),
-        other => (other, 1),
-    };
-    iter::repeat_n(ascii, count)
+    names.any(|name| name.matches('.').count() >= 2 && !name.contains(char::is_alphanumeric))
 }
 
 /// A rule of `allow_hosts`: `host` or `*.host`, with or without `:port`.

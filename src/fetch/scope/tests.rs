@@ -24,7 +24,7 @@ fn what_is_relative_is_appended() {
         ("https://a.example/v3", "第１．２章/¥100/100%25", "https://a.example/v3/第１．２章/¥100/100%25"),
         ("https://a.example/v3", "100%used", "https://a.example/v3/100%used"),
         ("https://a.example/v3", "main...dev/v1..v2", "https://a.example/v3/main...dev/v1..v2"),
-        ("https://a.example/v3", "a..b/...", "https://a.example/v3/a..b/..."),
+        ("https://a.example/v3", "a..b/.-", "https://a.example/v3/a..b/.-"),
         ("https://a.example/v3", "b.example:80/x", "https://a.example/v3/b.example:80/x"),
         ("https://a.example/v3", "\\b.example", "https://a.example/v3/\\b.example"),
         ("https://a.example/{key}", "/x/{key}", "https://a.example/{key}/x/%7Bkey%7D"),
@@ -61,9 +61,11 @@ fn what_would_leave_the_base_is_refused() {
         "..%00/x", "..%00.png", "x/..%20/y", "%20../x", "..%0A", ".%09./x", ".%0d%0a.", "..%C2%A0/x", ".%E2%80%8B./x",
         // Characters that become dots and slashes by Unicode's compatibility forms or in a code page.
         "．．/x", "%EF%BC%8E%EF%BC%8E/x", "․․/x", ".﹒/x", "‥/x", "︰/x", "。｡/x", "..／x", "..%EF%BC%8Fx", "..∕x", "..＼x", "..¥x",
-        "..⁄x", "x∖..",
+        "..⁄x", "x∖..", "︒︒/x", ".︒/x", "..￥x", "..￦x",
         // Characters that do not show, and punctuation.
-        ".%EF%B8%8F./x", "..%CD%8F/x", ".%C2%AD.", "\"../x", "..~", "(..)",
+        ".%EF%B8%8F./x", "..%CD%8F/x", ".%C2%AD.", "\"../x", "..~", "(..)", "..+/x", ".+./x",
+        // What is left of it if `../` is removed once.
+        "....//x", "...", "…/x",
     ];
     for url in climbing {
         assert!(joined("https://a.example/v3", url).is_err(), "{url}");

@@ -43,12 +43,15 @@ pub(super) fn describe(error: &Error, target: &Target<'_>, is_repeatable: bool) 
         // The messages about certificates name the host.
         "TLS failed".clone_into(&mut what);
     }
-    if matches!(error, Error::ConnectProxyFailed(why) if is_forbidden(why)) {
-        what += no_connect(target);
-    }
     let is_unsent = precedes_request(error);
-    if target.has_proxy && is_unsent && is_of_connection(error) {
-        what += BY_PROXY;
+    let is_protocol = matches!(error, Error::Protocol(_));
+    match error {
+        _ if is_unsendable(error) => {}
+        Error::ConnectProxyFailed(why) if is_refused(why) => what += no_connect(target),
+        Error::ConnectProxyFailed(_) => {}
+        _ if target.has_proxy && (is_unsent || is_protocol) => what += BY_PROXY,
+        _ if is_protocol && !url::is_https(target.url) => what += NO_HTTP,
+        _ => {}
     }
     let message = format!("{}: {what}", target.place());
     let described = NexusError::new(kind, message).with(|inner| {
@@ -78,6 +81,8 @@ pub(super) fn too_late(target: &Target<'_>) -> NexusError {
 
 const NO_ADDRESS: &str = "the host name could not be looked up; check its spelling and the network";
 
+const NO_HTTP: &str = "; check that the server expects http on this port, not https";
+
 const BY_PROXY: &str =
     "; the connection goes through a proxy, so check the proxy's address and the proxy settings";
 
@@ -95,9 +100,11 @@ const NO_PORT: &str = ". Many proxies allow CONNECT only to port 443: allow it t
 const NO_CONNECT: &str = ". An http URL needs CONNECT as well, which many proxies allow only to port 443: use an https URL, or \
     allow CONNECT to this port";
 
-/// Returns whether a proxy does not allow the method `CONNECT`, or not to this port. `why` ends with the status.
-fn is_forbidden(why: &str) -> bool {
-    ["/403", "/405"].iter().any(|status| why.ends_with(status))
+/// Returns whether a proxy does not know or allow the method `CONNECT`, or not to this port. `why` ends with the status.
+fn is_refused(why: &str) -> bool {
+    let (_, status) = why.rsplit_once('/').unwrap_or_default();
+    let status = status.parse().unwrap_or_default();
+    matches!(status, 400..=599) && !matches!(status, 407 | 502..=504)
 }
 
 /// Returns whether the error means that the other side ended the connection.
@@ -130,12 +137,6 @@ fn precedes_request(error: &Error) -> bool {
         // ureq completes the TLS handshake while it connects, and later errors of TLS are I/O errors.
         error => is_tls(error) || is_unsendable(error),
     }
-}
-
-/// Returns whether no connection was established, and neither TLS nor the message of a proxy tells why.
-fn is_of_connection(error: &Error) -> bool {
-    let is_explained = is_tls(error) || is_unsendable(error);
-    !is_explained && !matches!(error, Error::ConnectProxyFailed(_))
 }
 
 /// Returns whether the TLS library has failed.
@@ -235,7 +236,23 @@ fn explain(error: &Error) -> (bool, String) {
 }
 
 /// Parts of the messages of rustls and OpenSSL, and what to do.
-const TLS_ADVICE: [(&[&str], &str); 10] = [
+const TLS_ADVICE: [(&[&str], &str); 12] = [
+    (
+        &[
+            "fatal alert: Certificate",
+            "fatal alert: BadCertificate",
+            "fatal alert: UnsupportedCertificate",
+            "fatal alert: UnknownCA",
+            "fatal alert: AccessDenied",
+            "alert certificate",
+            "certificate required",
+        ],
+        "the server wants a client certificate that it accepts; set `agent` to an agent with one",
+    ),
+    (
+        &["HandshakeFailure", "handshake failure"],
+        "the server and the TLS library share no cipher or curve, or the server wants a client certificate (set `agent`)",
+    ),
     (
         &["InvalidContentType", "wrong version number"],
         "check that the server expects https on this port, not http",
@@ -281,7 +298,13 @@ const TLS_ADVICE: [(&[&str], &str); 10] = [
         "the server has to support TLS 1.2 or 1.3",
     ),
     (
-        &["not valid for", "NotValidForName", "ostname mismatch"],
+        &[
+            "not valid for",
+            "NotValidForName",
+            "ostname mismatch",
+            "UnrecognisedName",
+            "unrecognized name",
+        ],
         "check the host in the URL, which the server's certificate has to name in its subjectAltName",
     ),
     (
@@ -295,8 +318,8 @@ const TLS_ADVICE: [(&[&str], &str); 10] = [
         "check this machine's clock, and let the server's operator renew the certificate",
     ),
     (
-        &["CertificateRequired", "certificate required"],
-        "set `agent` to an agent with a client certificate",
+        &["EndEntityUsedAsCa"],
+        "the authority's certificate is not one of an authority; make it with `basicConstraints=critical,CA:TRUE`",
     ),
 ];
 
@@ -338,16 +361,17 @@ fn trust_advice() -> String {
     }
     let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
     let file = value("SSL_CERT_FILE");
-    let folder = value("SSL_CERT_DIR");
+    let folder = value("SSL_CERT_DIR").filter(|folder| !folder.is_empty());
     if !cfg!(all(unix, not(target_vendor = "apple"))) || file.is_none() && folder.is_none() {
         return "add its authority to the system's certificates, or set `agent`".to_owned();
     }
     if file.as_deref() == Some("") {
         return "SSL_CERT_FILE is empty, so it has no certificate; unset it, or set it to a file in PEM form".to_owned();
     }
-    let problem = file
-        .as_deref()
-        .and_then(problem_of_file)
+    let of_file = file.as_deref().and_then(problem_of_file);
+    let of_folder = folder.as_deref().and_then(problem_of_folder);
+    let problem = of_file
+        .or(of_folder)
         .map(|it| it + "; ")
         .unwrap_or_default();
     let named_file = file.map(|file| format!("SSL_CERT_FILE ({file})"));
@@ -370,6 +394,14 @@ fn problem_of_file(file: &str) -> Option<String> {
         Ok(_) => return None,
     };
     Some(format!("the file {file} that SSL_CERT_FILE names {what}"))
+}
+
+/// Returns why a folder that `SSL_CERT_DIR` names holds no certificates.
+fn problem_of_folder(folder: &str) -> Option<String> {
+    let error = fs::read_dir(folder).err()?;
+    Some(format!(
+        "the folder {folder} that SSL_CERT_DIR names cannot be read ({error})"
+    ))
 }
 
 /// Returns whether a text has a certificate in PEM form (RFC 7468 section 5.1): a line that begins with its label, which a
@@ -420,8 +452,22 @@ mod tests {
             ),
             (
                 "received fatal alert: CertificateRequired",
-                "with a client certificate",
+                "to an agent with one",
             ),
+            (
+                "received fatal alert: CertificateExpired",
+                "to an agent with one",
+            ),
+            ("received fatal alert: UnknownCA", "to an agent with one"),
+            (
+                "received fatal alert: HandshakeFailure",
+                "wants a client certificate (set `agent`)",
+            ),
+            (
+                "received fatal alert: UnrecognisedName",
+                "in its subjectAltName",
+            ),
+            ("Other(OtherError(EndEntityUsedAsCa))", "CA:TRUE`"),
             ("received fatal alert: BadRecordMac", "BadRecordMac"),
             (
                 "certificate does not allow extended key usage for server authentication, allows client authentication",

@@ -98,9 +98,11 @@ fn usable(text: &str, variable: &str) -> Usable {
     Ok(proxy)
 }
 
-/// Parses a proxy's URL. Refuses a port that is not a number, because ureq would use the default port.
+/// Parses a proxy's URL, whose scheme is http if there is none. Refuses a port that is not a number, because ureq would use
+/// the default port.
 fn parse(text: &str) -> Option<Proxy> {
-    let proxy = Proxy::new(text).ok()?;
+    let scheme = if text.contains("://") { "" } else { "http://" };
+    let proxy = Proxy::new(&[scheme, text].concat()).ok()?;
     let authority = proxy.uri().authority()?;
     let server = authority.as_str().rsplit('@').next()?;
     let port = server.strip_prefix(authority.host())?;

@@ -144,4 +144,19 @@ fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
     );
     let said = String::from_utf8_lossy(&child.stdout);
     assert!(said.contains("SSL_CERT_FILE is empty"), "{said}");
+
+    let folder = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "tls_roots::an_ssl_cert_file_without_a_certificate_is_named_in_the_error",
+            "--nocapture",
+        ])
+        .env("SSL_CERT_DIR", "/nowhere")
+        .env_remove("SSL_CERT_FILE")
+        .env(CHILD, &url)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&folder.stdout);
+    let problem = "the folder /nowhere that SSL_CERT_DIR names cannot be read (No such file";
+    assert!(said.contains(problem), "{said}");
 }

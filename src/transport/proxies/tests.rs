@@ -29,6 +29,7 @@ fn the_variable_of_the_scheme_comes_first_and_all_proxy_last() {
         ("http_proxy=http://h", "h", "direct"),
         ("HTTPS_PROXY=http://s", "direct", "s"),
         ("all_proxy=http://a; https_proxy=s:80", "a", "s"),
+        ("all_proxy=127.0.0.1:80/; https_proxy=s/", "127.0.0.1", "s"),
         ("HTTP_PROXY=http://H; http_proxy=http://h", "h", "direct"),
         ("HTTPS_PROXY=http://S; https_proxy=http://s", "direct", "s"),
         ("ALL_PROXY=http://A; all_proxy=http://a", "a", "a"),

@@ -79,10 +79,11 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
         ("http", "", "did not respond", "", true),
         ("http", "403", "responded 403", connect, true),
         ("http", "405", "responded 405", connect, true),
+        ("http", "501", "responded 501", connect, true),
         ("http", "503", "responded 503", "", true),
         ("http", "407", "responded 407", "", false),
         ("https", "403", "responded 403", "", true),
-        ("https", "403", "responded 403", port, true),
+        ("https", "400", "responded 400", port, true),
     ];
     for (scheme, status, reason, advice, retryable) in table {
         let suffix = if advice == port { ":8443" } else { "" };

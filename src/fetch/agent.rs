@@ -30,6 +30,7 @@ pub(super) fn authenticated_agent(access: Access) -> ureq::Agent {
         .ip_family(config.ip_family())
         .proxy(config.proxy().cloned())
         .user_agent(config.user_agent().clone())
+        .accept_encoding(config.accept_encoding().clone())
         .no_delay(config.no_delay())
         .input_buffer_size(config.input_buffer_size())
         .output_buffer_size(config.output_buffer_size())

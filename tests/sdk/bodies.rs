@@ -127,6 +127,21 @@ mod gzip {
         }
     }
 
+    #[test]
+    fn an_agent_asks_for_what_the_callers_agent_asks_for() {
+        let server = Server::play(vec![reply(200, &[], "")]);
+        let config = ureq::Agent::config_builder().accept_encoding("identity");
+        let own = options(&server).agent(config.build().new_agent());
+        let (client, cache) = holder(own, "t-1");
+        let agent = client.authenticated_agent(&cache, "ws", "p");
+        agent.get(server.url("/")).call().unwrap();
+        agent.head(server.url("/")).call().unwrap();
+        for request in server.requests() {
+            let asked = request.all("accept-encoding");
+            assert_eq!(asked, ["identity"], "{}", request.method);
+        }
+    }
+
     /// Compresses whatever it is asked to compress, as nginx does with `gzip_types *`.
     fn compressing() -> Server {
         Server::start(|request| {

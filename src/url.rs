@@ -203,17 +203,14 @@ pub(crate) fn is_loopback(url: &Uri) -> bool {
     host == "localhost" || address(host).is_some_and(|address| address.is_loopback())
 }
 
-/// Describes why requests to this URL are not confidential, and what to do. Some addresses lead to this machine on most
-/// systems without being loopback addresses: `0.0.0.0`, `::`, and loopback addresses in IPv6 form.
+/// Describes why requests to this URL are not confidential, and what to do. Some hosts lead to this machine on most systems
+/// without being loopback addresses, such as `0.0.0.0`, loopback addresses in IPv6 form, and names below `localhost`.
 pub(crate) fn not_confidential(url: &Uri) -> String {
     let origin = origin(url);
-    let address = address(url.host().unwrap_or_default()).map(|it| it.to_canonical());
-    if address.is_some_and(|it| it.is_unspecified() || it.is_loopback()) {
-        return format!(
-            "{origin} is plain http, and its host is not a loopback address; use 127.0.0.1 for a server on this machine"
-        );
-    }
-    format!("{origin} is plain http to another machine; use https, or set allow_insecure_http")
+    format!(
+        "{origin} is plain http, and its host is neither `localhost` nor a loopback address; use https (or 127.0.0.1 for a \
+         server on this machine), or set allow_insecure_http"
+    )
 }
 
 /// Parses a URL's host as an IP address. Returns `None` for a name.

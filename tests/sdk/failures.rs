@@ -402,7 +402,7 @@ fn an_error_after_a_redirect_does_not_show_the_host() {
             &plain,
             None,
             ErrorKind::InsecureUrl,
-            "to plain http on another machine",
+            "to plain http on a host that may be another machine",
         ),
         (
             &over_tls,

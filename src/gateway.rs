@@ -318,7 +318,7 @@ fn headers(api_key: &str) -> Result<HeaderMap> {
 
 fn success(method: &Method, response: &Response, at: Now) -> Result<Success> {
     // The response to a DELETE may have no content (RFC 9110 section 9.3.5).
-    let body = match response.body().trim_ascii() {
+    let body = match json::without_bom(response.body()).trim_ascii() {
         b"" if method == Method::DELETE => Object::new(),
         content => json::response(content)
             .map_err(|error| error.with(|inner| inner.status = Some(response.status().as_u16())))?,

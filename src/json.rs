@@ -29,9 +29,16 @@ pub(crate) fn parse(text: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(without_bom(text)).map_err(|error| error.to_string())
 }
 
-/// Returns the text without the byte order mark of UTF-8, which some servers put before JSON.
+/// Returns the text after the byte order mark of UTF-8, which some servers put before JSON.
 pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
+    let start = text.trim_ascii_start();
+    start.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
+}
+
+/// Returns the text without the spaces around it, which come from copying. Keeps line breaks, because a credential with a
+/// line break is an error.
+pub(crate) fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t'])
 }
 
 /// Removes the fields that are `null`.
@@ -82,16 +89,17 @@ pub(crate) fn text(object: &Object, field: &str) -> Option<String> {
     }
 }
 
-/// Returns a field as [`text`] does, but an empty string counts as missing.
+/// Returns a field as [`text`] does, without the spaces around it. A blank string counts as missing.
 pub(crate) fn filled(object: &Object, field: &str) -> Option<String> {
-    text(object, field).filter(|text| !text.is_empty())
+    let whole = text(object, field)?;
+    Some(trimmed(&whole).to_owned()).filter(|text| !text.is_empty())
 }
 
-/// Returns the first of these fields that is not empty.
+/// Returns the first of these fields that is not blank.
 ///
 /// # Errors
 ///
-/// `invalid_response` if all of them are missing or empty. The error names the fields.
+/// `invalid_response` if all of them are missing or blank. The error names the fields.
 pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
     let found = fields.iter().find_map(|field| filled(response, field));
     found.ok_or_else(|| {
@@ -131,6 +139,8 @@ mod tests {
         assert_eq!(parse("\u{FEFF}[1]".as_bytes()), Ok(Value::from(vec![1])));
         let second = parse("\u{FEFF}\u{FEFF}[1]".as_bytes());
         assert!(second.is_err(), "{second:?}");
+        assert_eq!(without_bom("\r\n\u{FEFF}{}".as_bytes()), b"{}");
+        assert_eq!(without_bom(b"\n{}"), b"\n{}");
     }
 
     #[test]

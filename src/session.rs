@@ -9,7 +9,7 @@ use crate::error::{self, NexusError, Result};
 use crate::json::{self, Object};
 use crate::log::debug_only;
 use crate::time::date;
-use crate::token::{CachedToken, trimmed};
+use crate::token::CachedToken;
 
 /// The input of
 /// [`NexusClient::request_agent_session`](crate::NexusClient::request_agent_session): an AI agent, scopes and a
@@ -294,7 +294,7 @@ impl AgentSession {
 
     /// Returns the session's token as a bearer token (RFC 6750 section 2.1).
     pub(crate) fn credential(&self) -> Result<CachedToken> {
-        let token = self.token.as_deref().map(trimmed);
+        let token = self.token.as_deref().map(json::trimmed);
         let Some(token) = token.filter(|token| !token.is_empty()) else {
             let problem = "has no token; use the session that request_agent_session returned";
             return Err(NexusError::invalid_input("session", problem));

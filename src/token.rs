@@ -21,9 +21,6 @@ pub(crate) use cached::Place;
 /// The assumed lifetime of a token without a usable expiry.
 const DEFAULT_TTL: Duration = Duration::from_secs(5 * 60);
 
-/// The characters that a header's value neither begins nor ends with (RFC 9110 section 5.5).
-const SPACES: [char; 2] = [' ', '\t'];
-
 /// A token response from the gateway.
 ///
 /// `access_token`, `token_type`, `scope`, `id_token`, `refresh_token` and `expires_at` are read from
@@ -139,7 +136,7 @@ impl TokenResponse {
         let assumed = clock.at.after(DEFAULT_TTL).wall;
         let token_type = self.token_type.as_deref().unwrap_or("Bearer");
         let end = stated.unwrap_or(assumed);
-        let mut token = CachedToken::new(trimmed(&self.access_token), trimmed(token_type), end);
+        let mut token = CachedToken::new(&*self.access_token, token_type, end);
         token.credentials = credentials.cloned().unwrap_or_default();
         token.assumed_expiry = stated.is_none().then_some(assumed);
         // The credentials of a self-hosted instance may contain its base URL.
@@ -233,7 +230,7 @@ impl TokenResponse {
         match kind {
             Value::Null => None,
             Value::String(kind) => {
-                Some(trimmed(kind).to_ascii_lowercase()).filter(|kind| !kind.is_empty())
+                Some(json::trimmed(kind).to_ascii_lowercase()).filter(|kind| !kind.is_empty())
             }
             _ => Some(String::new()),
         }
@@ -244,9 +241,9 @@ impl TokenResponse {
         json::text(json::object(self.strategy.as_ref()?, "config")?, field)
     }
 
-    /// Returns a field of the strategy's config, without spaces around it. A blank field counts as missing.
+    /// Returns a field of the strategy's config.
     fn config(&self, field: &str) -> Option<String> {
-        not_blank(&self.raw_config(field)?)
+        json::filled(json::object(self.strategy.as_ref()?, "config")?, field)
     }
 
     fn config_or(&self, field: &str, default: &str) -> String {
@@ -267,30 +264,21 @@ impl TokenResponse {
         self.needed(&self.config_or("credential_field", "api_key"))
     }
 
-    /// Returns a field of the credentials without the spaces around it, which come from copying. A blank field counts as
-    /// missing.
+    /// Returns a field of the credentials.
     fn field(&self, name: &str) -> Option<String> {
-        not_blank(&json::text(self.credentials.as_ref()?, name)?)
+        json::filled(self.credentials.as_ref()?, name)
     }
 
     /// Returns a field of the credentials as it is, because a password may begin or end with a space.
     fn password(&self, name: &str) -> Option<String> {
-        json::filled(self.credentials.as_ref()?, name)
+        let password = json::text(self.credentials.as_ref()?, name)?;
+        Some(password).filter(|password| !password.is_empty())
     }
 
     fn needed(&self, field: &str) -> Result<String> {
         let found = self.field(field);
         found.ok_or_else(|| NexusError::no_credential(field))
     }
-}
-
-/// Returns a text without the spaces around it.
-pub(crate) fn trimmed(text: &str) -> &str {
-    text.trim_matches(SPACES)
-}
-
-fn not_blank(text: &str) -> Option<String> {
-    Some(trimmed(text).to_owned()).filter(|text| !text.is_empty())
 }
 
 fn unsupported(kind: &str) -> NexusError {

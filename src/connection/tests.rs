@@ -79,3 +79,12 @@ fn a_revocation_is_read_in_full() {
     assert_eq!(error, Some("unreachable"));
     assert!(!result.provider_revoked && result.sessions_closed == 3);
 }
+
+#[test]
+fn the_spaces_around_a_status_are_not_a_part_of_it() {
+    for status in ["active", " active", "active\t"] {
+        let response = json!({"status": status});
+        let read = ConnectionStatus::of(response.as_object().unwrap());
+        assert_eq!(read.unwrap(), "active", "{status:?}");
+    }
+}

@@ -6,6 +6,7 @@ use ureq::http::header::CONTENT_TYPE;
 use ureq::http::{HeaderMap, StatusCode};
 
 use crate::error::{ErrorKind, NexusError, Origin, Result};
+use crate::json::without_bom;
 use crate::log::{is_unsafe_to_show, shortened};
 use crate::time::date;
 
@@ -52,7 +53,7 @@ pub fn json<T: DeserializeOwned>((status, headers, body): (u16, HeaderMap, Vec<u
     if !(200..300).contains(&status) {
         return Err(of_status("", status, &headers, &body));
     }
-    let text = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&body);
+    let text = without_bom(&body);
     let is_empty = text.trim_ascii().is_empty();
     let parsed = serde_json::from_slice(if is_empty { b"null" } else { text });
     parsed.map_err(|problem| {

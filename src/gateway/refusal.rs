@@ -65,8 +65,11 @@ pub(crate) fn of(
 fn code_of(fields: &Object) -> Option<String> {
     let nested = json::object(fields, "error").and_then(|error| error.get("code"));
     let found = [fields.get("error"), nested, fields.get("code")];
-    let mut texts = found.into_iter().flatten().filter_map(Value::as_str);
-    texts.find(|code| is_code(code)).map(str::to_owned)
+    let texts = found.into_iter().flatten().filter_map(Value::as_str);
+    texts
+        .map(json::trimmed)
+        .find(|code| is_code(code))
+        .map(str::to_owned)
 }
 
 fn is_code(text: &str) -> bool {
@@ -106,8 +109,11 @@ fn is_blank(text: &str) -> bool {
 /// Returns whether the body is a web page, which comes from a proxy, a firewall or a captive portal, but no gateway.
 fn is_page(response: &Response) -> bool {
     let content_type = response.headers().get(CONTENT_TYPE);
-    content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/html"))
-        || response.body().trim_ascii_start().starts_with(b"<")
+    let media_type = content_type.map(|value| value.as_bytes().to_ascii_lowercase());
+    let is_html =
+        |name: Vec<u8>| name.starts_with(b"text/html") || name.starts_with(b"application/xhtml");
+    let body = json::without_bom(response.body()).trim_ascii_start();
+    media_type.is_some_and(is_html) || body.starts_with(b"<")
 }
 
 /// Returns the body, or a description of a redirect, of a blank body, or of a body that starts like a JSON object or

@@ -56,6 +56,8 @@ fn fields_from_the_top_level_or_the_credentials() {
         (json!({"access_token": null, "token_type": "", "credentials": {"access_token": "u"}}), "u", None),
         (json!({"access_token": "t", "token_type": "a", "credentials": {"token_type": "b"}}), "t", Some("b")),
         (json!({"access_token": 12}), "12", None),
+        (json!({"access_token": " t ", "token_type": "bearer "}), "t", Some("bearer")),
+        (json!({"access_token": "t", "token_type": "a", "credentials": {"access_token": " ", "token_type": "\t"}}), "t", Some("a")),
         (json!({"strategy": "header", "credentials": {"api_key": "k"}}), "k", None),
         (by_query(), "k/1", None),
         (with("basic_auth", json!({}), json!({"username": "u", "password": "p"})), "", None),

@@ -108,6 +108,7 @@ fn what_may_succeed_later() {
             r#"{"error":"Forbidden"}"#,
             "<html>no</html>",
             "\r\n <!DOCTYPE html>",
+            "\u{FEFF}<html>no</html>",
         ] {
             assert_eq!(flags(foreign), (again, false, false), "{status}: {foreign}");
         }
@@ -123,6 +124,21 @@ fn what_may_succeed_later() {
     for status in ["429", "399", "500", "-404", "404.5", "\"404\"", "null"] {
         assert!(error_of(502, broker(status)).is_retryable(), "{status}");
     }
+}
+
+/// RFC 9110 section 8.3.1: the case of a media type does not matter.
+#[test]
+fn a_web_page_is_no_word_of_the_gateway() {
+    for page in [
+        "text/html",
+        "Text/HTML; charset=utf-8",
+        "application/xhtml+xml",
+    ] {
+        let answer = response(410, &[("content-type", page)], b"gone");
+        assert!(!read(&answer, &[""]).is_final(), "{page}");
+    }
+    let answer = response(410, &[("content-type", "text/plain")], b"gone");
+    assert!(read(&answer, &[""]).is_final());
 }
 
 /// `src/time/date/tests.rs` has the forms of `Retry-After`.

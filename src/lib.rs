@@ -158,8 +158,9 @@
 //! `http_proxy` or `HTTP_PROXY` the proxy for http URLs. If both of a pair are missing, `all_proxy` or `ALL_PROXY` applies.
 //! The lower-case name takes precedence. If the variable `REQUEST_METHOD` is set, as in a CGI program, `HTTP_PROXY` is
 //! ignored, because a web server sets that variable from a header of the request. White space around a value is removed.
-//! If a value is not a proxy's URL, the requests that would use it fail with `invalid_input`. Without the feature
-//! `socks-proxy`, this includes a `socks5://` URL.
+//! A value without a scheme is an http proxy. A proxy without a port has port 80 or, for `https://`, 443 (curl uses 1080).
+//! Special characters in a user name or password have to be percent-encoded. If a value is not a proxy's URL, the requests that
+//! would use it fail with `invalid_input`. Without the feature `socks-proxy`, this includes a `socks5://` URL.
 //!
 //! An http proxy is asked for a connection to the server with the method `CONNECT`, for http URLs as well. Many proxies allow
 //! `CONNECT` only to port 443 (Squid by default): a request to an http URL then fails with `request_failed`, although curl,

@@ -129,6 +129,21 @@ fn a_body_too_short_for_gzip_looks_like_an_empty_one() {
     );
 }
 
+/// Left to ureq. RFC 1952 section 2.2 lets only gzip members follow.
+#[cfg(feature = "gzip")]
+#[test]
+fn bytes_after_a_gzip_body_are_an_error() {
+    for padding in [&b"\r\n"[..], &[0; 16]] {
+        let body = [&gzip(b"whole")[..], padding].concat();
+        let server = Server::play(vec![bytes(with_length(
+            "Content-Encoding: gzip\r\n",
+            &body,
+        ))]);
+        let got = get(&settings().build().new_agent(), &server.url("/"));
+        assert!(got.is_err(), "fixed: {padding:?}");
+    }
+}
+
 /// `transport.rs` (`is_empty_gzip`).
 #[cfg(feature = "gzip")]
 #[test]

@@ -40,8 +40,9 @@ fn every_revision_lists_and_calls() {
 }
 
 /// Some hosts refuse a tool if a part of its schema has no type, or more than one. `OpenAI`'s API refuses an object without
-/// `properties`, and Gemini's refuses empty `properties`.
+/// `properties`, and Gemini's refuses empty `properties` and `additionalProperties`.
 fn types(schema: &Value) {
+    assert!(schema["additionalProperties"].is_null(), "{schema}");
     assert!(schema["type"].is_string(), "{schema}");
     let listed = schema["properties"]
         .as_object()

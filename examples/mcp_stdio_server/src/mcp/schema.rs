@@ -72,7 +72,8 @@ fn fit_members(schema: &Value, mut members: Map<String, Value>) -> Value {
     members.into()
 }
 
-fn is_blank(value: &Value) -> bool {
+/// Returns whether a value is a string that models send for what they leave out.
+pub(super) fn is_blank(value: &Value) -> bool {
     let text = value.as_str().map(str::trim);
     text.is_some_and(|text| text.is_empty() || text == "null")
 }

@@ -89,14 +89,16 @@ fn ping_is_legacy_and_needs_no_handshake() {
 
 #[test]
 fn errors_have_their_codes() {
-    let listed = json!({"name": "echo", "arguments": "text"});
+    let with = |arguments| json!({"name": "echo", "arguments": arguments});
     let table = [
         ("no/such", json!({}), -32601),
         ("resources/list", json!({}), -32601),
         ("tools/call", json!({"name": "no_such"}), -32602),
         ("tools/call", json!({}), -32602),
         ("tools/call", json!({"name": 7}), -32602),
-        ("tools/call", listed, -32602),
+        ("tools/call", with(json!("text")), -32602),
+        ("tools/call", with(json!("[]")), -32602),
+        ("tools/call", with(json!(["text"])), -32602),
         ("tools/list", json!({"cursor": "x"}), -32602),
     ];
     for revision in ALL {
@@ -197,6 +199,9 @@ fn null_is_absent() {
             ("list_repos", json!({"limit": null, "more": null})),
             ("list_repos", json!("{\"limit\": 1}")),
             ("list_repos", json!(null)),
+            ("list_repos", json!([])),
+            ("list_repos", json!(" ")),
+            ("list_repos", json!("null")),
             ("get_user", json!({"more": null})),
             ("get_user", json!({"login": ""})),
             ("list_repos", json!({"limit": "null"})),
@@ -217,10 +222,12 @@ fn null_is_absent() {
     for method in ["ping", "tools/list"] {
         let response = client.ask(method, json!({"_meta": null}));
         assert!(response["error"].is_null(), "{response}");
-        client.write(&format!(
-            r#"{{"jsonrpc":"2.0","id":9,"method":"{method}","params":null}}"#
-        ));
-        assert!(client.response()["error"].is_null());
+        for params in ["null", "[]", r#""""#] {
+            client.write(&format!(
+                r#"{{"jsonrpc":"2.0","id":9,"method":"{method}","params":{params}}}"#
+            ));
+            assert!(client.response()["error"].is_null(), "{params}");
+        }
     }
 }
 

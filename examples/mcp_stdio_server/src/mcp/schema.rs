@@ -11,13 +11,11 @@ use super::scan::Scan;
 /// Everything else stays as it is, and [`check`] may refuse it.
 pub(crate) fn fit(schema: &Value, sent: Value) -> Value {
     match sent {
-        Value::Object(_) | Value::Array(_) if member(schema, "type") == "string" => {
-            sent.to_string().into()
-        }
         Value::String(text) => match parse(schema, &text) {
             Some(value) => fit(schema, value),
             None => named(schema, &text).unwrap_or_else(|| text.into()),
         },
+        _ if member(schema, "type") == "string" && !sent.is_null() => sent.to_string().into(),
         Value::Object(members) => fit_members(schema, members),
         Value::Array(items) => {
             let schema = member(schema, "items");

@@ -171,11 +171,12 @@ fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String
         Value::String(text) => text.trim().to_owned(),
         other => other.to_string(),
     };
-    let limit: Result<u64, _> = match limit.as_str() {
-        "" | "null" => Ok(30),
-        limit => limit.strip_suffix(".0").unwrap_or(limit).parse(),
+    let is_whole = |limit: &f64| limit.fract() == 0.0 && limit.is_sign_positive();
+    let limit = match limit.as_str() {
+        "" | "null" => Some(30.0),
+        limit => limit.parse().ok().filter(is_whole),
     };
-    let limit = limit.map_err(|_| "\"limit\" must be a non-negative integer")?;
+    let limit = limit.ok_or("\"limit\" must be a non-negative integer")?;
     // Returns a redirect to the model instead of following it.
     let options = FetchOptions::default()
         .query("per_page", limit)

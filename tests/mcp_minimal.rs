@@ -65,7 +65,13 @@ fn all_revisions_list_and_call() {
         let repos: Value = serde_json::from_str(&repos).unwrap();
         assert_eq!(repos.as_array().unwrap().len(), 2);
         assert_eq!(repos[0]["name"], "hello-world");
-        for limit in [json!(2.0), json!("2"), json!(" 2\n"), json!("2.0")] {
+        for limit in [
+            json!(2.0),
+            json!("2"),
+            json!(" 2\n"),
+            json!("2.00"),
+            json!("2e0"),
+        ] {
             let repos = client.text("list_repos", &json!({"limit": limit}));
             let repos: Value = serde_json::from_str(&repos.unwrap()).unwrap();
             assert_eq!(repos.as_array().unwrap().len(), 2, "{limit}");
@@ -82,6 +88,8 @@ fn all_revisions_list_and_call() {
             json!(-1),
             json!("-1"),
             json!(1.5),
+            json!("nan"),
+            json!("inf"),
             json!([2]),
             json!(true),
         ] {

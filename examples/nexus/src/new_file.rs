@@ -54,8 +54,10 @@ impl NewFile {
         if let Ok(false) = is_file {
             return OpenOptions::new().write(true).open(&self.path);
         }
-        // A link stays a link to the file that is replaced.
-        let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        // A link stays a link to the file that is replaced, or created if the link dangles.
+        let linked = |_| fs::read_link(&self.path).map(|link| self.path.with_file_name(link));
+        let target = fs::canonicalize(&self.path).or_else(linked);
+        let target = target.unwrap_or_else(|_| self.path.clone());
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = target.with_file_name(format!(".{name}.{}.part", process::id()));
         match private(OpenOptions::new().create_new(true)).open(&temporary) {

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 /// From this revision on, each request names its revision in `_meta`, and there is no `initialize`.
 const MODERN: &str = "2026-07-28";
 const LEGACY: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
-/// The longest line, in bytes. JSON can take a hundred times as much memory once it is parsed.
+/// The longest line, in bytes. The responses to a batch can take two hundred times as much memory.
 const MAX_LINE: u64 = 1 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -70,7 +70,7 @@ fn read_line() -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn write_line(response: &Value) -> io::Result<()> {
+fn write_line(response: &str) -> io::Result<()> {
     let (line, mut output) = (format!("{response}\n"), io::stdout().lock());
     let mut rest = line.as_bytes();
     while !rest.is_empty() {
@@ -92,8 +92,8 @@ fn when_ready<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> 
     }
 }
 
-/// Returns the response to a line. Blank lines, notifications and responses get no response.
-fn respond(line: &[u8], fetcher: &Fetcher) -> Option<Value> {
+/// Returns the response to a line. Blank lines get no response. A batch, which is an array of messages, gets an array.
+fn respond(line: &[u8], fetcher: &Fetcher) -> Option<String> {
     // Some programs on Windows write a byte order mark.
     let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     if line.trim_ascii().is_empty() {
@@ -104,18 +104,28 @@ fn respond(line: &[u8], fetcher: &Fetcher) -> Option<Value> {
         // Some clients do not report an error without an id.
         let _ = writeln!(io::stderr(), "mcp_minimal: {problem}");
         let error = json!({"code": -32700, "message": problem});
-        return Some(json!({"jsonrpc": "2.0", "id": null, "error": error}));
+        return Some(json!({"jsonrpc": "2.0", "id": null, "error": error}).to_string());
     };
-    let id = message.get("id").filter(|id| !id.is_null())?;
+    let Some(batch) = message.as_array().filter(|batch| !batch.is_empty()) else {
+        return answer(&message, fetcher);
+    };
+    let responses: Vec<_> = batch.iter().filter_map(|it| answer(it, fetcher)).collect();
+    (!responses.is_empty()).then(|| format!("[{}]", responses.join(",")))
+}
+
+/// Returns the response to a message. Notifications and responses get no response.
+fn answer(message: &Value, fetcher: &Fetcher) -> Option<String> {
+    let id = message.get("id").unwrap_or(&Value::Null);
     let params = message.get("params").unwrap_or(&Value::Null);
     let outcome = match message.get("method").and_then(Value::as_str) {
+        _ if id.is_null() && message.is_object() => return None,
         Some(method) => handle(method, params, fetcher),
         None if message.get("result").is_some() || message.get("error").is_some() => return None,
-        None => Err(json!({"code": -32600, "message": "a request needs a method"})),
+        None => Err(json!({"code": -32600, "message": "send an object with a method"})),
     };
     Some(match outcome {
-        Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-        Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}),
+        Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string(),
+        Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string(),
     })
 }
 
@@ -133,8 +143,7 @@ fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Valu
             let known = LEGACY.into_iter().find(|known| Some(*known) == requested);
             json!({
                 "protocolVersion": known.unwrap_or("2025-11-25"),
-                "capabilities": {"tools": {}},
-                "serverInfo": server,
+                "capabilities": {"tools": {}}, "serverInfo": server,
             })
         }
         ("ping", _) if modern.is_none() => json!({}),
@@ -142,8 +151,7 @@ fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Valu
             json!({"supportedVersions": [MODERN], "capabilities": {"tools": {}}})
         }
         ("tools/list", _) => json!({"tools": [{
-            "name": "list_repos",
-            "description": "Lists the connected user's repositories.",
+            "name": "list_repos", "description": "Lists the connected user's repositories.",
             "inputSchema": {"type": "object", "properties": {"limit": {"type": "integer"}}},
         }]}),
         ("tools/call", Some("list_repos")) => {
@@ -171,11 +179,12 @@ fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String
         Value::String(text) => text.trim().to_owned(),
         other => other.to_string(),
     };
-    let limit: Result<u64, _> = match limit.as_str() {
-        "" | "null" => Ok(30),
-        limit => limit.strip_suffix(".0").unwrap_or(limit).parse(),
+    let is_whole = |limit: &f64| limit.fract() == 0.0 && limit.is_sign_positive();
+    let limit = match limit.as_str() {
+        "" | "null" => Some(30.0),
+        limit => limit.parse().ok().filter(is_whole),
     };
-    let limit = limit.map_err(|_| "\"limit\" must be a non-negative integer")?;
+    let limit = limit.ok_or("\"limit\" must be a non-negative integer")?;
     // Returns a redirect to the model instead of following it.
     let options = FetchOptions::default()
         .query("per_page", limit)

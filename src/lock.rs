@@ -4,7 +4,7 @@
 //! Lock files are empty and never removed. If a file were removed, a process that has it open and a process that
 //! creates it again could both hold the lock.
 
-use std::env;
+use std::env::{self, VarError};
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -125,10 +125,11 @@ impl LockOption {
             Self::Off => return Ok(None),
             Self::Own(lock) => return Ok(Some(ProcessLock::new(lock, "refresh_lock "))),
             Self::Directory(dir) => ("lock_dir", Some(dir)),
-            Self::Default => match env::var_os(VARIABLE) {
-                Some(empty) if empty.is_empty() => return Ok(None),
-                Some(dir) => (VARIABLE, Some(dir.into())),
-                None => ("", default_dir()),
+            Self::Default => match env::var(VARIABLE).as_deref().map(str::trim) {
+                Ok("") => return Ok(None),
+                Ok(dir) => (VARIABLE, Some(dir.into())),
+                Err(VarError::NotUnicode(dir)) => (VARIABLE, Some(dir.into())),
+                Err(VarError::NotPresent) => ("", default_dir()),
             },
         };
         let Some(dir) = dir else {

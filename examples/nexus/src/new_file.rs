@@ -5,13 +5,16 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
+use crate::ending::{self, Change};
+
 /// Writes to a temporary file in the same folder, and renames it at the end. Opens nothing before the first byte. A device,
 /// a pipe, and a file in a folder that is not writable are written directly.
 pub(crate) struct NewFile {
     path: PathBuf,
     opened: Option<File>,
-    /// The temporary file, and the file that it replaces.
-    temporary: Option<(PathBuf, PathBuf)>,
+    /// The change that removes the temporary file unless it has been renamed, the temporary file, and the file that it
+    /// replaces.
+    temporary: Option<(Change, PathBuf, PathBuf)>,
 }
 
 impl NewFile {
@@ -27,13 +30,13 @@ impl NewFile {
     pub(crate) fn finish(mut self) -> io::Result<()> {
         let is_open = self.file().map(drop);
         is_open.map_err(|error| self.named(&error))?;
+        // A signal may have removed the temporary file.
+        ending::checkpoint();
         let replaced = match &self.temporary {
-            Some((temporary, target)) => replace(temporary, target),
+            Some((_, temporary, target)) => replace(temporary, target),
             None => Ok(()),
         };
-        replaced.map_err(|error| self.named(&error))?;
-        self.temporary = None;
-        Ok(())
+        replaced.map_err(|error| self.named(&error))
     }
 
     fn named(&self, error: &io::Error) -> io::Error {
@@ -54,17 +57,24 @@ impl NewFile {
         if let Ok(false) = is_file {
             return OpenOptions::new().write(true).open(&self.path);
         }
-        // A link stays a link to the file that is replaced.
-        let target = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        // A link stays a link to the file that is replaced, or created if the link dangles.
+        let linked = |_| fs::read_link(&self.path).map(|link| self.path.with_file_name(link));
+        let target = fs::canonicalize(&self.path).or_else(linked);
+        let target = target.unwrap_or_else(|_| self.path.clone());
         let name = target.file_name().unwrap_or_default().to_string_lossy();
         let temporary = target.with_file_name(format!(".{name}.{}.part", process::id()));
-        match private(OpenOptions::new().create_new(true)).open(&temporary) {
-            Ok(file) => {
-                self.temporary = Some((temporary, target));
-                Ok(file)
-            }
-            Err(_) => private(OpenOptions::new().create(true).truncate(true)).open(&target),
+        let create = || private(OpenOptions::new().create_new(true)).open(&temporary);
+        let mut opened = None;
+        let change = Change::make(|| {
+            opened = Some(create().ok()?);
+            let temporary = temporary.clone();
+            Some(Box::new(move || drop(fs::remove_file(temporary))))
+        });
+        if let (Some(change), Some(file)) = (change, opened) {
+            self.temporary = Some((change, temporary, target));
+            return Ok(file);
         }
+        private(OpenOptions::new().create(true).truncate(true)).open(&target)
     }
 }
 
@@ -76,14 +86,6 @@ impl Write for NewFile {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        if let Some((temporary, _)) = &self.temporary {
-            let _ = fs::remove_file(temporary);
-        }
     }
 }
 

@@ -110,6 +110,9 @@ impl Inbox<'_> {
                 let id = message::member(&params, "requestId");
                 self.work.cancelled.push(message::id(id));
             }
+            (method, None) if !method.starts_with("notifications/") => {
+                self.refuse(None, "a request must have an \"id\"", destination);
+            }
             _ => {}
         }
     }

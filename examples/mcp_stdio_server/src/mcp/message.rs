@@ -34,9 +34,11 @@ pub(crate) fn check(message: &Value) -> Result<(), &'static str> {
     if member(message, "jsonrpc") != "2.0" {
         return Err("a message must be an object with \"jsonrpc\": \"2.0\"");
     }
+    let id = member(message, "id");
     // `serde_json` reads integers of more than 64 bits as floats, which could not be sent back exactly.
-    let is_id = |id: &Value| id.is_string() || id.is_u64() || schema::integer(id).is_some();
-    if !message.get("id").is_none_or(is_id) {
+    let is_id = id.is_string() || id.is_u64() || schema::integer(id).is_some();
+    // Some clients write every member, so `null` counts as absent.
+    if !is_id && !id.is_null() {
         return Err("\"id\" must be a string or a 64-bit integer");
     }
     if !member(message, "method").is_string() {

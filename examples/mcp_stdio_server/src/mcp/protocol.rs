@@ -11,6 +11,7 @@ use super::message::{
     Failure, INVALID_PARAMS, UNKNOWN_METHOD, UNSUPPORTED_VERSION, member, take, with,
 };
 use super::page::{self, Page};
+use super::schema::is_blank;
 use super::tool::{Call, Problem, Tool, Tools};
 
 const VERSION: &str = "io.modelcontextprotocol/protocolVersion";
@@ -227,11 +228,11 @@ fn complete(result: Value, revision: Revision) -> Value {
     with(result, "_meta", json!({SERVER: server_info()}))
 }
 
-/// Reads an object that the client may leave out.
+/// Reads an object that the client may leave out. PHP writes an empty object as `[]`.
 fn object(value: Value, name: &str) -> Result<Value, Failure> {
     match value {
-        Value::Null => Ok(json!({})),
         Value::Object(_) => Ok(value),
+        _ if value.is_null() || value == json!([]) || is_blank(&value) => Ok(json!({})),
         _ => Err(invalid(name, "an object")),
     }
 }

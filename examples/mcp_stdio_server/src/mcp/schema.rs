@@ -11,13 +11,11 @@ use super::scan::Scan;
 /// Everything else stays as it is, and [`check`] may refuse it.
 pub(crate) fn fit(schema: &Value, sent: Value) -> Value {
     match sent {
-        Value::Object(_) | Value::Array(_) if member(schema, "type") == "string" => {
-            sent.to_string().into()
-        }
         Value::String(text) => match parse(schema, &text) {
             Some(value) => fit(schema, value),
             None => named(schema, &text).unwrap_or_else(|| text.into()),
         },
+        _ if member(schema, "type") == "string" && !sent.is_null() => sent.to_string().into(),
         Value::Object(members) => fit_members(schema, members),
         Value::Array(items) => {
             let schema = member(schema, "items");
@@ -72,7 +70,8 @@ fn fit_members(schema: &Value, mut members: Map<String, Value>) -> Value {
     members.into()
 }
 
-fn is_blank(value: &Value) -> bool {
+/// Returns whether a value is a string that models send for what they leave out.
+pub(super) fn is_blank(value: &Value) -> bool {
     let text = value.as_str().map(str::trim);
     text.is_some_and(|text| text.is_empty() || text == "null")
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::lines;
-use super::message::with;
+use super::message::{member, with};
 use super::page::{Page, Visit};
 use super::schema;
 
@@ -123,12 +123,18 @@ impl Tool {
         Ok(value)
     }
 
-    /// Returns the tool's entry in `tools/list`, with an `outputSchema` if `is_structured`.
+    /// Returns the tool's entry in `tools/list`, with an `outputSchema` if `is_structured`. Leaves out
+    /// `additionalProperties`, because some hosts pass the schema on to Gemini's API, which refuses it.
     pub(super) fn definition(&self, is_structured: bool) -> Value {
+        let part = |name| member(&self.input, name);
         let definition = json!({
             "name": self.name,
             "description": self.description,
-            "inputSchema": self.input,
+            "inputSchema": {
+                "type": "object",
+                "properties": part("properties"),
+                "required": part("required"),
+            },
             "annotations": {"readOnlyHint": self.is_read_only},
         });
         match &self.output {

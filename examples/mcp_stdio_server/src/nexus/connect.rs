@@ -21,8 +21,9 @@ use crate::mcp::{Call, Page, Problem, Visit, lock};
 const MAX_WAIT: Duration = Duration::from_secs(45);
 /// A gateway forgets a connection request after 10 minutes.
 const MAX_REQUEST: Duration = Duration::from_secs(600);
-/// The time for which a failure of the gateway is kept, unless the gateway names another time in `Retry-After`. Calls
-/// that arrive in this time get the same failure, and send no further connection request.
+/// The time for which a failure of the gateway is kept, unless the gateway names another time in `Retry-After`. A
+/// wait of 0 s there does not count. Calls that arrive in this time get the same failure, and send no further connection
+/// request.
 const KEPT: Duration = Duration::from_secs(10);
 /// The pause between polls. Some gateways allow a workspace only 60 token requests a minute, and a poll can send one.
 const INTERVAL: Duration = Duration::from_secs(3);
@@ -253,7 +254,8 @@ impl Request {
 
     /// Ends the request because the gateway has failed or refused it. `text` explains that to the model.
     fn fail(&self, error: &NexusError, text: &str) {
-        let kept = error.retry_after().unwrap_or(KEPT);
+        let named = error.retry_after().filter(|wait| wait.as_secs() > 0);
+        let kept = named.unwrap_or(KEPT);
         let seconds = kept.as_secs();
         let text = format!(
             "{text}\nThis server waits {seconds} s after such a failure before it requests a connection again."

@@ -89,7 +89,7 @@ fn ids_of_every_kind_can_be_cancelled() {
         let params = format!(r#"{{"reason":"{{\"requestId\"","requestId":{id}}}"#);
         let method = r#""method":"notifications/cancelled""#;
         client.write(&format!(
-            r#"{{"jsonrpc":"2.0",{method},"params":{params}}}"#
+            r#"{{"jsonrpc":"2.0","id":null,{method},"params":{params}}}"#
         ));
         assert_eq!(client.response()["id"], waiting);
     }
@@ -443,6 +443,10 @@ fn a_line_without_a_response_causes_one_line_on_stderr() {
         (
             r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
             "an invalid message: \"id\" must",
+        ),
+        (
+            r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+            "an invalid message: a request must have an \"id\"",
         ),
         (
             r#"{"jsonrpc":"2.0","method":7}"#,

@@ -1,7 +1,8 @@
 //! Signals during a call to the gateway: the program ends, or is suspended, once the response has
 //! come.
 
-use std::io::BufReader;
+use std::fs;
+use std::io::{BufReader, Write as _};
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt as _;
 #[cfg(target_os = "linux")]
@@ -83,7 +84,7 @@ fn an_ignored_signal_stays_ignored() {
 /// The state letter of a process, from proc(5).
 #[cfg(target_os = "linux")]
 fn state(child: &Child) -> char {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
     let (_, rest) = stat.rsplit_once(") ").unwrap();
     rest.chars().next().unwrap()
 }
@@ -173,6 +174,32 @@ fn two_signals_of_one_event_wait_for_the_response() {
         expect(&mut stderr, WAITING);
         assert!(respond(request), "{name}: hung up");
         assert_eq!(child.wait().unwrap().signal(), Some(number));
+    }
+}
+
+/// The signal arrives in the middle of the body.
+#[test]
+fn a_signal_leaves_the_folder_of_an_output_file_unchanged() {
+    for (name, number) in [("INT", 2), ("TERM", 15), ("HUP", 1)] {
+        let bench = Bench::new("partial");
+        fs::write(bench.file("file"), "old").unwrap();
+        let names = || {
+            let entries = fs::read_dir(&bench.directory).unwrap();
+            entries
+                .map(|it| it.unwrap().file_name())
+                .collect::<Vec<_>>()
+        };
+        let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", upstream.local_addr().unwrap());
+        let mut child = spawn(&mut bench.command(&format!("fetch {url} -o {{dir}}/file")));
+        let (mut stream, _) = upstream.accept().unwrap();
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n";
+        stream.write_all(format!("{head}half").as_bytes()).unwrap();
+        until("it writes", || (names().len() > 1).then_some(()));
+        signal(child.id(), name);
+        assert_eq!(child.wait().unwrap().signal(), Some(number));
+        assert_eq!(names(), ["file"]);
+        assert_eq!(fs::read(bench.file("file")).unwrap(), b"old");
     }
 }
 

@@ -237,6 +237,12 @@ fn output_keeps_links_and_modes() {
         fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o640
     );
+
+    symlink("created", bench.file("dangling")).unwrap();
+    let ran = bench.run("fetch {url}/user -o {dir}/dangling");
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    let created = fs::symlink_metadata(bench.file("created")).unwrap();
+    assert!(created.is_file() && bench.file("dangling").is_symlink());
 }
 
 /// The limit for bodies in memory does not apply, and a response that breaks off leaves the file alone.

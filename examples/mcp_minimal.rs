@@ -123,10 +123,9 @@ fn answer(message: &Value, fetcher: &Fetcher) -> Option<String> {
         None if message.get("result").is_some() || message.get("error").is_some() => return None,
         None => Err(json!({"code": -32600, "message": "send an object with a method"})),
     };
-    Some(match outcome {
-        Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string(),
-        Err(error) => json!({"jsonrpc": "2.0", "id": id, "error": error}).to_string(),
-    })
+    let member = if outcome.is_ok() { "result" } else { "error" };
+    let (Ok(value) | Err(value)) = outcome;
+    Some(json!({"jsonrpc": "2.0", "id": id, member: value}).to_string())
 }
 
 fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Value> {
@@ -139,11 +138,11 @@ fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Valu
     let server = json!({"name": "mcp_minimal", "version": env!("CARGO_PKG_VERSION")});
     let mut result = match (method, text("/name")) {
         ("initialize", _) => {
-            let requested = text("/protocolVersion");
-            let known = LEGACY.into_iter().find(|known| Some(*known) == requested);
+            let requested = text("/protocolVersion").filter(|it| LEGACY.contains(it));
             json!({
-                "protocolVersion": known.unwrap_or("2025-11-25"),
-                "capabilities": {"tools": {}}, "serverInfo": server,
+                "protocolVersion": requested.unwrap_or("2025-11-25"),
+                "capabilities": {"tools": {}},
+                "serverInfo": server,
             })
         }
         ("ping", _) if modern.is_none() => json!({}),
@@ -151,7 +150,8 @@ fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Valu
             json!({"supportedVersions": [MODERN], "capabilities": {"tools": {}}})
         }
         ("tools/list", _) => json!({"tools": [{
-            "name": "list_repos", "description": "Lists the connected user's repositories.",
+            "name": "list_repos",
+            "description": "Lists the connected user's repositories.",
             "inputSchema": {"type": "object", "properties": {"limit": {"type": "integer"}}},
         }]}),
         ("tools/call", Some("list_repos")) => {
@@ -180,11 +180,11 @@ fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String
         other => other.to_string(),
     };
     let is_whole = |limit: &f64| limit.fract() == 0.0 && limit.is_sign_positive();
-    let limit = match limit.as_str() {
+    let number = match limit.as_str() {
         "" | "null" => Some(30.0),
-        limit => limit.parse().ok().filter(is_whole),
+        text => text.parse().ok().filter(is_whole),
     };
-    let limit = limit.ok_or("\"limit\" must be a non-negative integer")?;
+    let limit = number.ok_or("\"limit\" must be a non-negative integer")?;
     // Returns a redirect to the model instead of following it.
     let options = FetchOptions::default()
         .query("per_page", limit)

@@ -371,7 +371,7 @@ impl NexusClientOptions {
     }
 
     /// Turns off the lock that processes share. By default, processes share lock files: see
-    /// [`lock_dir`](Self::lock_dir). An empty `NEXUS_LOCK_DIR` turns the lock off for all clients that set neither
+    /// [`lock_dir`](Self::lock_dir). A blank `NEXUS_LOCK_DIR` turns the lock off for all clients that set neither
     /// `lock_dir` nor `refresh_lock`.
     ///
     /// # Example

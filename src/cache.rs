@@ -62,8 +62,8 @@ impl RefUnwindSafe for TokenCache {}
 
 /// A question for the gateway, and the slot that it is about. Whoever has the outcome reports it with [`done`](Self::done).
 pub(crate) struct Ticket {
-    cache: TokenCache,
-    tenant: Arc<Tenant>,
+    pub(crate) cache: TokenCache,
+    pub(crate) tenant: Arc<Tenant>,
     pub(crate) question: Question,
 }
 
@@ -251,28 +251,16 @@ impl TokenCache {
     }
 
     /// Decides what a caller does to get the tenant's token.
-    pub(crate) fn want(
-        &self,
-        tenant: &Arc<Tenant>,
-        reason: &Reason,
-        asker: &Asker,
-        now: Now,
-    ) -> Want<Ticket> {
+    pub(crate) fn want(&self, tenant: &Tenant, reason: &Reason, asker: &Asker, now: Now) -> Want {
         let mut slots = self.slots.lock();
         let key = slots::key(tenant);
-        let want = if let Some(slot) = slots.get_mut(key) {
-            slot.want(reason, asker, now)
-        } else {
-            let mut new_slot = slots.empty_slot();
-            let first_want = new_slot.want(reason, asker, now);
-            slots.insert(key, new_slot, now);
-            first_want
-        };
-        want.map(|question| Ticket {
-            cache: self.clone(),
-            tenant: Arc::clone(tenant),
-            question,
-        })
+        if let Some(slot) = slots.get_mut(key) {
+            return slot.want(reason, asker, now);
+        }
+        let mut new_slot = slots.empty_slot();
+        let want = new_slot.want(reason, asker, now);
+        slots.insert(key, new_slot, now);
+        want
     }
 
     pub(crate) fn downgrade(&self) -> WeakCache {

@@ -8,7 +8,7 @@ use crate::error::{NexusError, Result};
 use crate::flights::{Key, Response};
 use crate::gateway::Request;
 use crate::inner::Inner;
-use crate::slot::{Reason, Want};
+use crate::slot::{Question, Reason, Want};
 use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
@@ -36,17 +36,17 @@ impl Inner {
     ) -> Result<(Arc<CachedToken>, Source)> {
         tenant.check()?;
         loop {
-            let ticket = match cache.want(tenant, &Reason::Needed, &self.asker, Now::read()) {
+            let question = match cache.want(tenant, &Reason::Needed, &self.asker, Now::read()) {
                 Want::Use(token) | Want::Keep(token, _) => return Ok((token, Source::Cache)),
-                Want::Ask(ticket) => ticket,
+                Want::Ask(question) => question,
             };
-            let has_stale = ticket.question.has_stale;
+            let has_stale = question.has_stale;
             let limit = if has_stale {
                 self.stale_deadline(deadline)
             } else {
                 deadline
             };
-            match self.ask(cache, tenant, ticket, limit) {
+            match self.ask(cache, tenant, question, limit) {
                 Ok(Some(token)) => return Ok((token, Source::Gateway)),
                 Ok(None) => {}
                 Err(error) if has_stale && !error.is_final() => {
@@ -80,12 +80,12 @@ impl Inner {
             _ => deadline,
         };
         loop {
-            let ticket = match cache.want(tenant, &reason, &self.asker, Now::read()) {
+            let question = match cache.want(tenant, &reason, &self.asker, Now::read()) {
                 Want::Use(token) => return Ok(Some(token)),
                 Want::Keep(_, failure) => return failure.map_or(Ok(None), Err),
-                Want::Ask(ticket) => ticket,
+                Want::Ask(question) => question,
             };
-            if let Some(token) = self.ask(cache, tenant, ticket, limit)? {
+            if let Some(token) = self.ask(cache, tenant, question, limit)? {
                 return Ok(Some(token).filter(|token| !token.same_credential(refused)));
             }
         }
@@ -107,15 +107,20 @@ impl Inner {
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
     }
 
-    /// Resolves the tenant's token for a ticket. Returns `None` if the caller has to look at the cache again.
+    /// Resolves the tenant's token for a question of its slot. Returns `None` if the caller has to look at the cache again.
     fn ask(
         &self,
         cache: &TokenCache,
-        tenant: &Tenant,
-        ticket: Ticket,
+        tenant: &Arc<Tenant>,
+        question: Question,
         deadline: Deadline,
     ) -> Result<Option<Arc<CachedToken>>> {
         self.connections.caches.add(cache);
+        let ticket = Ticket {
+            cache: cache.clone(),
+            tenant: Arc::clone(tenant),
+            question,
+        };
         let key = Key::tenant(tenant);
         let ran = self
             .flights

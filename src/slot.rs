@@ -80,11 +80,11 @@ pub(crate) enum Reason {
 }
 
 /// The way in which a caller gets a token.
-pub(crate) enum Want<Q> {
+pub(crate) enum Want {
     /// Uses this token.
     Use(Arc<CachedToken>),
     /// Asks the gateway.
-    Ask(Q),
+    Ask(Question),
     /// Keeps the refused token, because the gateway was asked about it a short time ago. It has confirmed the token, or has
     /// failed with this error.
     Keep(Arc<CachedToken>, Option<NexusError>),
@@ -107,16 +107,6 @@ pub(crate) type Outcome = Result<(Arc<CachedToken>, Now)>;
 /// Returns whether a status may mean that an API refuses the token.
 pub(crate) fn is_refusal(status: u16) -> bool {
     matches!(status, 401 | 403)
-}
-
-impl<Q> Want<Q> {
-    pub(crate) fn map<T>(self, ticket: impl FnOnce(Q) -> T) -> Want<T> {
-        match self {
-            Self::Use(token) => Want::Use(token),
-            Self::Ask(question) => Want::Ask(ticket(question)),
-            Self::Keep(token, failure) => Want::Keep(token, failure),
-        }
-    }
 }
 
 impl Slot {
@@ -150,7 +140,7 @@ impl Slot {
     }
 
     /// Decides what a caller does to get a token. A caller that is to ask must report the outcome with `done`.
-    pub(crate) fn want(&mut self, reason: &Reason, asker: &Asker, now: Now) -> Want<Question> {
+    pub(crate) fn want(&mut self, reason: &Reason, asker: &Asker, now: Now) -> Want {
         let usable = self
             .held
             .as_mut()

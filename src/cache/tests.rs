@@ -53,7 +53,11 @@ fn ask(cache: &TokenCache, now: Now) -> Ticket {
     };
     let tenant = Arc::new(Tenant::new("ws", "p"));
     match cache.want(&tenant, &Reason::Needed, &asker, now) {
-        Want::Ask(ticket) => ticket,
+        Want::Ask(question) => Ticket {
+            cache: cache.clone(),
+            tenant,
+            question,
+        },
         Want::Use(token) | Want::Keep(token, _) => panic!("has {}", token.access_token),
     }
 }

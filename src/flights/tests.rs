@@ -542,7 +542,11 @@ fn ticket(cache: &TokenCache, reason: &Reason) -> Ticket {
         uses_stale: true,
     };
     match cache.want(&tenant(), reason, &asker, Now::read()) {
-        Want::Ask(ticket) => ticket,
+        Want::Ask(question) => Ticket {
+            cache: cache.clone(),
+            tenant: tenant(),
+            question,
+        },
         Want::Use(token) | Want::Keep(token, _) => panic!("has {}", token.access_token),
     }
 }

@@ -67,8 +67,10 @@ pub(crate) struct Ticket {
     pub(crate) question: Question,
 }
 
-/// A cache that stays alive only as long as the program has a handle to it.
-pub(crate) struct WeakCache(Weak<Mutex<Slots>>);
+/// The caches that a client has filled, without keeping them alive. When the client learns that a tenant's credential has
+/// changed, it removes the old credential from all of them.
+#[derive(Default)]
+pub(crate) struct Caches(Mutex<Vec<Weak<Mutex<Slots>>>>);
 
 impl TokenCache {
     /// Returns an empty cache with a buffer of 30 seconds.
@@ -262,10 +264,6 @@ impl TokenCache {
         slots.insert(key, new_slot, now);
         want
     }
-
-    pub(crate) fn downgrade(&self) -> WeakCache {
-        WeakCache(Arc::downgrade(&self.slots))
-    }
 }
 
 impl Ticket {
@@ -285,18 +283,19 @@ impl Ticket {
     }
 }
 
-impl WeakCache {
-    pub(crate) fn is_of(&self, cache: &TokenCache) -> bool {
-        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&cache.slots))
-    }
-
-    pub(crate) fn is_alive(&self) -> bool {
-        self.0.strong_count() > 0
+impl Caches {
+    pub(crate) fn add(&self, cache: &TokenCache) {
+        let mut caches = self.0.lock();
+        caches.retain(|slots| slots.strong_count() > 0);
+        let added = Arc::downgrade(&cache.slots);
+        if !caches.iter().any(|slots| slots.ptr_eq(&added)) {
+            caches.push(added);
+        }
     }
 
     /// Removes the tokens of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
     pub(crate) fn remove(&self, workspace_id: Option<&str>, provider: Option<&str>) {
-        if let Some(slots) = self.0.upgrade() {
+        for slots in self.0.lock().iter().filter_map(Weak::upgrade) {
             slots.lock().empty_matching(workspace_id, provider);
         }
     }

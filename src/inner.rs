@@ -10,14 +10,13 @@
 //! 8. [`token`](crate::token), `connection`, `wait`, `session`, `providers` and `capture` are the gateway's vocabulary.
 //! 9. All of these use [`options`](crate::options), `error`, `retry`, `url`, `time` and others.
 
-mod caches;
 mod known_ids;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::caches::Caches;
 use self::known_ids::KnownIds;
+use crate::cache::Caches;
 use crate::error::Result;
 use crate::flights::{Flights, Key};
 use crate::gateway::{Gateway, Request};

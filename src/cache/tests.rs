@@ -276,7 +276,11 @@ fn what_wins_against_a_token_that_is_being_asked_for() {
         ),
         (
             "a change that the client learns of",
-            |cache, _| cache.downgrade().remove(Some("ws"), Some("P")),
+            |cache, _| {
+                let filled = Caches::default();
+                filled.add(cache);
+                filled.remove(Some("ws"), Some("P"));
+            },
             "",
         ),
         (
@@ -364,12 +368,14 @@ fn a_client_removes_what_matches_from_the_caches_that_live() {
         for tenant in tenants {
             cache.set_at(tenant, new("t", now), now);
         }
-        let weak = cache.downgrade();
-        weak.remove(workspace_id, provider);
+        let filled = Caches::default();
+        filled.add(&cache);
+        filled.add(&cache.clone());
+        filled.remove(workspace_id, provider);
         assert_eq!(cache.len(), left, "{workspace_id:?}, {provider:?}");
-        assert!(weak.is_alive() && weak.is_of(&cache.clone()));
+        assert_eq!(filled.0.lock().len(), 1, "a cache is in the list once");
         drop(cache);
-        assert!(!weak.is_alive());
-        weak.remove(None, None);
+        filled.add(&TokenCache::new());
+        assert_eq!(filled.0.lock().len(), 1, "the list keeps no cache alive");
     }
 }

@@ -49,8 +49,8 @@ pub(crate) struct Flights {
     /// Notified when a flight has ended, for threads that wait for their turn or until all flights have ended.
     flight_ended: Condvar,
     /// The number of threads that wait for all flights to end. While at least one thread waits, flights neither retry nor
-    /// wait for a lock, because the program may exit during the next attempt. The wait of the client's last handle stays counted
-    /// after it has ended, because a flight that outlasts it must not send another request.
+    /// wait for a lock, because the program may exit during the next attempt. The client's last handle is counted once more and
+    /// stays counted, because a flight that outlasts it must not send another request.
     ending: AtomicUsize,
     /// Notified when a thread begins to wait for all flights to end, for flights that pause.
     end_began: Condvar,
@@ -151,12 +151,17 @@ impl Flights {
     }
 
     /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. While this
-    /// method blocks, flights do not retry, and a flight that pauses or waits for a lock gives up.
+    /// method blocks, flights do not retry, and a flight that pauses or waits for a lock gives up. The lock makes sure that no
+    /// flight begins its pause between the count and the notification.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
-        self.begin_end();
-        let is_empty = self.wait_until_empty(deadline);
+        let mut table = self.table.lock();
+        self.ending.fetch_add(1, Ordering::Relaxed);
+        self.end_began.notify_all();
+        let is_busy = |table: &mut Vec<_>| !table.is_empty();
+        self.flight_ended
+            .wait_while_until(&mut table, is_busy, deadline.at);
         self.ending.fetch_sub(1, Ordering::Relaxed);
-        is_empty
+        table.is_empty()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -174,29 +179,13 @@ impl Flights {
                  provider may revoke the user's grant",
                 DROP_TIMEOUT.as_secs()
             ));
-            self.begin_end();
-            self.wait_until_empty(Deadline::after(DROP_TIMEOUT));
+            self.ending.fetch_add(1, Ordering::Relaxed);
+            self.drain(Deadline::after(DROP_TIMEOUT));
         }
     }
 
     fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed) > 0
-    }
-
-    /// Wakes the flights that pause. The lock makes sure that none of them begins its pause unnoticed in between.
-    fn begin_end(&self) {
-        let table = self.table.lock();
-        self.ending.fetch_add(1, Ordering::Relaxed);
-        drop(table);
-        self.end_began.notify_all();
-    }
-
-    fn wait_until_empty(&self, deadline: Deadline) -> bool {
-        let mut table = self.table.lock();
-        let is_busy = |table: &mut Vec<_>| !table.is_empty();
-        self.flight_ended
-            .wait_while_until(&mut table, is_busy, deadline.at);
-        table.is_empty()
     }
 
     /// Joins the connection's flight or starts a new flight. Blocks while there are too many flights, and while

@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-pub(crate) use self::key::Key;
+use self::key::Key;
 use crate::cache::Ticket;
 use crate::error::meaning::RESOLVE;
 use crate::error::{ErrorKind, NexusError, Result, Subject};
@@ -55,7 +55,7 @@ pub(crate) struct Flights {
     /// Notified when a thread begins to wait for all flights to end, for flights that pause.
     end_began: Condvar,
     /// The connections that were confirmed to be missing a short time ago, with the times at which the list was there.
-    confirmed: Mutex<HashMap<Key, Instant>>,
+    confirmed: Mutex<HashMap<Subject, Instant>>,
     process_lock: Option<ProcessLock>,
     /// Responds in place of the gateway.
     #[cfg(test)]
@@ -127,27 +127,13 @@ impl Flights {
     /// ticket's slot has changed before the flight began, so that the caller has to look at the slot again.
     pub(crate) fn run(
         self: &Arc<Self>,
-        key: &Key,
         request: Request,
         ticket: Option<Ticket>,
         deadline: Deadline,
     ) -> Result<Option<Arc<Response>>> {
-        let subject = request.subject.clone();
-        let joined = self.join(key, request, ticket, deadline);
+        let joined = self.join(request, ticket, deadline)?;
         let wait = |flight: Arc<Flight>| self.wait(&flight, deadline);
-        let response = joined.and_then(|flight| flight.map(wait).transpose());
-        response.map_err(|error| error.about(&subject))
-    }
-
-    /// Makes a call without a ticket. Blocks at most until the deadline.
-    pub(crate) fn call(
-        self: &Arc<Self>,
-        key: &Key,
-        request: Request,
-        deadline: Deadline,
-    ) -> Result<Arc<Response>> {
-        self.run(key, request, None, deadline)?
-            .ok_or_else(timed_out)
+        joined.map(wait).transpose()
     }
 
     /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. While this
@@ -193,24 +179,24 @@ impl Flights {
     /// out the ticket.
     fn join(
         self: &Arc<Self>,
-        key: &Key,
         request: Request,
         ticket: Option<Ticket>,
         deadline: Deadline,
     ) -> Result<Option<Arc<Flight>>> {
+        let key = Key::of(&request.subject);
         let mut table = self.table.lock();
         loop {
             if ticket.as_ref().is_some_and(|ticket| !ticket.is_open()) {
                 return Ok(None);
             }
-            let has_room = has_room(&table, key);
-            match flight_for(&table, key) {
+            let has_room = has_room(&table, &key);
+            match flight_for(&table, &key) {
                 Some(found) if found.serves(&request, ticket.as_ref()) => {
                     found.tickets.lock().extend(ticket);
                     return Ok(Some(Arc::clone(found)));
                 }
                 None if has_room => {
-                    let new = register(&mut table, key, request, ticket);
+                    let new = register(&mut table, request, ticket);
                     drop(table);
                     self.start(&new);
                     return Ok(Some(new));
@@ -219,7 +205,7 @@ impl Flights {
             }
             let waited = self.flight_ended.wait_until(&mut table, deadline.at);
             if waited.timed_out() {
-                let other = flight_for(&table, key);
+                let other = flight_for(&table, &key);
                 return Err(other.map_or_else(timed_out, |other| other.timed_out()));
             }
         }
@@ -288,7 +274,7 @@ impl Flights {
             Err(error) if is_expired(&error) && !self.is_ending() => self.send(flight),
             first => first,
         };
-        let answer = self.confirm(&flight.key, &flight.request, last, || self.send(flight));
+        let answer = self.confirm(&flight.request, last, || self.send(flight));
         self.gateway.note_outage(&flight.request, &answer);
         answer
     }
@@ -302,14 +288,13 @@ impl Flights {
     /// The error of the list of providers if it fails for the moment. `timeout` if the program may be ending.
     pub(crate) fn confirm(
         &self,
-        key: &Key,
         request: &Request,
         answer: Result<Success>,
         again: impl Fn() -> Result<Success>,
     ) -> Result<Success> {
         let mut confirmed = self.confirmed.lock();
         confirmed.retain(|_, at| at.elapsed() < CONFIRMED_TIME);
-        let last = confirmed.remove(key);
+        let last = confirmed.remove(&request.subject);
         drop(confirmed);
         let is_missing = answer.as_ref().is_err_and(NexusError::is_missing);
         if !is_missing || !request.is_repeatable() {
@@ -325,7 +310,8 @@ impl Flights {
         }
         match again() {
             Err(error) if error.is_missing() => {
-                self.confirmed.lock().insert(key.clone(), listed);
+                let subject = request.subject.clone();
+                self.confirmed.lock().insert(subject, listed);
                 Err(error.confirmed(request.operation))
             }
             another => another,
@@ -369,17 +355,12 @@ fn flight_for<'a>(table: &'a [Arc<Flight>], key: &Key) -> Option<&'a Arc<Flight>
 }
 
 /// Adds a flight to the table.
-fn register(
-    table: &mut Vec<Arc<Flight>>,
-    key: &Key,
-    request: Request,
-    ticket: Option<Ticket>,
-) -> Arc<Flight> {
+fn register(table: &mut Vec<Arc<Flight>>, request: Request, ticket: Option<Ticket>) -> Arc<Flight> {
     let refused = ticket
         .as_ref()
         .and_then(|ticket| ticket.question.refused().cloned());
     let flight = Arc::new(Flight {
-        key: key.clone(),
+        key: Key::of(&request.subject),
         tickets: Mutex::new(Vec::from_iter(ticket)),
         request,
         began: Instant::now(),
@@ -404,7 +385,7 @@ fn unconfirmed() -> NexusError {
     NexusError::new(ErrorKind::Timeout, message).local()
 }
 
-fn timed_out() -> NexusError {
+pub(crate) fn timed_out() -> NexusError {
     let message = "timed out waiting for the gateway; try again (a call that has begun continues in the background, \
                    so that no refresh is lost)";
     NexusError::new(ErrorKind::Timeout, message)

@@ -16,16 +16,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::known_ids::KnownIds;
-use crate::cache::Caches;
-use crate::error::Result;
-use crate::flights::{Flights, Key};
+use crate::cache::{Caches, Ticket};
+use crate::error::{NexusError, Result};
+use crate::flights::{self, Flights, Response};
 use crate::gateway::{Gateway, Request};
 use crate::log::Log;
 use crate::options::NexusClientOptions;
 use crate::slot::Asker;
 use crate::sync::Shared;
 use crate::tenant::Tenant;
-use crate::time::MAX_DURATION;
+use crate::time::{Deadline, MAX_DURATION};
 use crate::transport::Transport;
 
 /// The longest time for which a caller with a stale token waits for a newer token.
@@ -52,17 +52,15 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Returns the key of a call by connection id, and the call's request. If the id is known, the call takes turns with the
-    /// calls that name its workspace and provider, and counts towards the rate limit of its workspace.
-    pub(crate) fn by_id(&self, id: &str, request: Request) -> (Key, Request) {
+    /// Makes a request one by connection id. If the id is known, the call takes turns with the calls that name its workspace
+    /// and provider, and counts towards the rate limit of its workspace.
+    pub(crate) fn by_id(&self, id: &str, request: Request) -> Request {
         let by_connection = request.of_connection(id);
         match self.known_ids.tenant(id) {
             Some(tenant) => {
-                let workspace_id = Some(&*tenant.workspace_id);
-                let by_tenant = by_connection.of_tenant(workspace_id, Some(&tenant.provider));
-                (Key::tenant(&tenant), by_tenant)
+                by_connection.of_tenant(Some(&tenant.workspace_id), Some(&tenant.provider))
             }
-            None => (Key::Connection(id.into()), by_connection),
+            None => by_connection,
         }
     }
 
@@ -117,6 +115,32 @@ impl Inner {
             asker,
             max_stale_wait: MAX_STALE_WAIT,
         })
+    }
+
+    /// Makes a call that can refresh a token. Blocks at most until the deadline. If the user has to connect again, removes the
+    /// tenant's tokens from all caches that the client has filled. Returns `None` if the caller has to look at the ticket's
+    /// slot again.
+    pub(crate) fn run(
+        &self,
+        request: Request,
+        ticket: Option<Ticket>,
+        deadline: Deadline,
+    ) -> Result<Option<Arc<Response>>> {
+        let subject = request.subject.clone();
+        let outcome = self.flights.run(request, ticket, deadline);
+        if let (Some(workspace_id), Some(provider)) = (&subject.workspace_id, &subject.provider)
+            && outcome.as_ref().is_err_and(NexusError::needs_reconnect)
+        {
+            let caches = &self.connections.caches;
+            caches.remove(Some(workspace_id), Some(provider));
+        }
+        outcome.map_err(|error| error.about(&subject))
+    }
+
+    /// Makes a call without a ticket.
+    pub(crate) fn call(&self, request: Request, deadline: Deadline) -> Result<Arc<Response>> {
+        let response = self.run(request, None, deadline)?;
+        response.ok_or_else(flights::timed_out)
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::cache::{Ticket, TokenCache};
+use crate::error::Result;
 use crate::error::meaning::RESOLVE;
-use crate::error::{NexusError, Result};
-use crate::flights::{Key, Response};
+use crate::flights::Response;
 use crate::gateway::Request;
 use crate::inner::Inner;
 use crate::slot::{Question, Reason, Want};
@@ -94,9 +94,7 @@ impl Inner {
     /// Asks the gateway for the tenant's credential, bypassing every cache. Blocks at most until the deadline.
     pub(crate) fn resolve(&self, tenant: &Tenant, deadline: Deadline) -> Result<Arc<Response>> {
         tenant.check()?;
-        let key = Key::tenant(tenant);
-        let called = self.flights.call(&key, request(tenant), deadline);
-        self.note(&key, called)
+        self.call(request(tenant), deadline)
     }
 
     /// Returns the deadline of the wait for a newer token, for a caller with a stale token, and for an agent's request
@@ -121,23 +119,8 @@ impl Inner {
             tenant: Arc::clone(tenant),
             question,
         };
-        let key = Key::tenant(tenant);
-        let ran = self
-            .flights
-            .run(&key, request(tenant), Some(ticket), deadline);
-        let response = self.note(&key, ran)?;
+        let response = self.run(request(tenant), Some(ticket), deadline)?;
         response.map(|response| response.token.clone()).transpose()
-    }
-
-    /// Removes the tenant's tokens from all caches that the client has filled if the user has to connect again.
-    pub(crate) fn note<T>(&self, key: &Key, outcome: Result<T>) -> Result<T> {
-        if let Key::Tenant(workspace_id, provider) = key
-            && outcome.as_ref().is_err_and(NexusError::needs_reconnect)
-        {
-            let caches = &self.connections.caches;
-            caches.remove(Some(workspace_id), Some(provider));
-        }
-        outcome
     }
 }
 

@@ -7,7 +7,6 @@ use crate::connection::{
 };
 use crate::error::meaning::{REFRESH, REQUEST_CONNECTION};
 use crate::error::{NexusError, Result};
-use crate::flights::Key;
 use crate::gateway::{Request, with_id};
 use crate::json::Object;
 use crate::tenant::Tenant;
@@ -313,9 +312,8 @@ impl NexusClient {
         let request = Request::delete("revoke", target)
             .of_tenant(workspace_id.as_deref(), None)
             .of_connection(connection_id);
-        let key = Key::Connection(connection_id.into());
         let send = || self.0.gateway.send(&request);
-        let confirmed = self.0.flights.confirm(&key, &request, send(), send);
+        let confirmed = self.0.flights.confirm(&request, send(), send);
         let result = confirmed
             .and_then(|success| RevokeResult::from_json(success.body.into()))
             .map_err(|error| error.about(&request.subject));
@@ -367,8 +365,7 @@ impl NexusClient {
         request: Request,
         deadline: Deadline,
     ) -> Result<Object> {
-        let (key, named_request) = self.0.connections.by_id(connection_id, request);
-        let called = self.0.flights.call(&key, named_request, deadline);
-        Ok(self.0.note(&key, called)?.body.clone())
+        let by_id = self.0.connections.by_id(connection_id, request);
+        Ok(self.0.call(by_id, deadline)?.body.clone())
     }
 }

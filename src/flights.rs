@@ -64,12 +64,10 @@ pub(crate) struct Flights {
 
 struct Flight {
     key: Key,
-    /// The tickets of the callers that have joined.
+    /// The tickets of the callers that have joined. If the flight is about a refused token, the first ticket tells which.
     tickets: Mutex<Vec<Ticket>>,
     request: Request,
     began: Instant,
-    /// The refused token that the flight is about.
-    refused: Option<Arc<CachedToken>>,
     /// The name of the lock that the flight waits for.
     lock_name: Mutex<Option<String>>,
     /// Set under the table's lock.
@@ -100,10 +98,9 @@ impl Response {
 impl Flight {
     /// Returns whether the flight's response can serve this call too.
     fn serves(&self, request: &Request, ticket: Option<&Ticket>) -> bool {
-        let is_recent = |ticket: &Ticket| {
-            let about = self.refused.as_deref();
-            ticket.question.is_answered_by(self.began, about)
-        };
+        let tickets = self.tickets.lock();
+        let first = tickets.first().map(|first| &first.question);
+        let is_recent = |ticket: &Ticket| ticket.question.is_answered_by(self.began, first);
         self.request.can_share(request) && ticket.is_none_or(is_recent)
     }
 }
@@ -356,15 +353,11 @@ fn flight_for<'a>(table: &'a [Arc<Flight>], key: &Key) -> Option<&'a Arc<Flight>
 
 /// Adds a flight to the table.
 fn register(table: &mut Vec<Arc<Flight>>, request: Request, ticket: Option<Ticket>) -> Arc<Flight> {
-    let refused = ticket
-        .as_ref()
-        .and_then(|ticket| ticket.question.refused().cloned());
     let flight = Arc::new(Flight {
         key: Key::of(&request.subject),
         tickets: Mutex::new(Vec::from_iter(ticket)),
         request,
         began: Instant::now(),
-        refused,
         lock_name: Mutex::default(),
         response: OnceLock::new(),
         ended: Condvar::default(),

@@ -238,18 +238,19 @@ impl Slot {
 }
 
 impl Question {
-    /// Returns whether the answer to a request that began at this time may be the answer to this question. `about` is the
-    /// refused token that the request is about, if any. An earlier request may return a token that has been removed or
+    /// Returns whether the answer to a request that began at this time may be the answer to this question. `first` is the
+    /// question that the request was sent for, if any. An earlier request may return a token that has been removed or
     /// refused since.
-    pub(crate) fn is_answered_by(&self, began: Instant, about: Option<&CachedToken>) -> bool {
+    pub(crate) fn is_answered_by(&self, began: Instant, first: Option<&Self>) -> bool {
         let is_later = |changed| changed < began;
+        let about = first.and_then(Self::refused);
         let is_about =
             |refused: &Arc<CachedToken>| about.is_some_and(|about| about.same_credential(refused));
         self.generation.is_none_or(is_later) && self.refused().is_none_or(is_about)
     }
 
     /// Returns the refused token that the question is about.
-    pub(crate) fn refused(&self) -> Option<&Arc<CachedToken>> {
+    fn refused(&self) -> Option<&Arc<CachedToken>> {
         match &self.reason {
             Reason::Refused(token, _) => Some(token),
             Reason::Needed => None,

@@ -319,9 +319,10 @@ impl Flights {
     /// more than the second answer. Returns the time of the answer.
     fn ask_for_providers(&self) -> Result<Instant> {
         let providers = Request::get("providers", "/v1/providers");
-        let attempt = || Ok(self.gateway.attempt(&providers, false));
-        let pause = |wait| self.pause(wait);
-        match self.gateway.retry(&providers, attempt, pause) {
+        let listed = self
+            .gateway
+            .retry(&providers, None, |wait| self.pause(wait));
+        match listed {
             Err(error) if error.is_retryable() && !error.is_missing() => Err(error),
             _ => Ok(Instant::now()),
         }
@@ -329,12 +330,9 @@ impl Flights {
 
     /// Sends a flight's request, and retries it. During each attempt, holds the lock that processes share.
     fn send(&self, flight: &Flight) -> Result<Success> {
-        let attempt = || {
-            let _guard = self.turn(flight)?;
-            Ok(self.gateway.attempt(&flight.request, true))
-        };
+        let turn = || self.turn(flight);
         let pause = |wait| self.pause(wait);
-        self.gateway.retry(&flight.request, attempt, pause)
+        self.gateway.retry(&flight.request, Some(&turn), pause)
     }
 
     /// Blocks for this time, or until the program may be ending. Returns whether it goes on.

@@ -224,7 +224,11 @@ impl Flights {
         let started = Arc::clone(flight);
         let run = move || {
             let subject = &started.request.subject;
-            let ask = || Ok(Response::new(flights.ask(&started)?, subject));
+            let ask = || {
+                let answer = flights.ask(&started.request, || flights.send(&started));
+                flights.gateway.note_outage(&started.request, &answer);
+                Ok(Response::new(answer?, subject))
+            };
             let answer = panics::contained(ask).unwrap_or_else(|| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
                                on stderr; try again";
@@ -257,38 +261,26 @@ impl Flights {
         self.flight_ended.notify_all();
     }
 
-    /// Asks the gateway, and asks again where the first answer does not tell. After `token_expired`, only the second
-    /// response tells whether the provider was down for a moment or has refused for good.
-    fn ask(&self, flight: &Flight) -> Result<Success> {
-        #[cfg(test)]
-        if let Some(script) = &self.script {
-            return script(&flight.request);
-        }
-        let is_resolve = flight.request.operation == RESOLVE;
-        let first = self.send(flight);
-        let is_expired = |error: &NexusError| is_resolve && error.code() == "token_expired";
-        let last = match first {
-            Err(error) if is_expired(&error) && !self.is_ending() => self.send(flight),
-            first => first,
-        };
-        let answer = self.confirm(&flight.request, last, || self.send(flight));
-        self.gateway.note_outage(&flight.request, &answer);
-        answer
-    }
-
-    /// Makes sure that a connection that the gateway has not found is missing. A broker also says so while its database is
-    /// away or out of connections. So the list of providers must answer, which needs the database too, and the same
-    /// question must have the same answer a moment later. Any other answer is returned as it is.
+    /// Asks the gateway with `send`, and asks again where the first answer does not tell. After `token_expired`, only the
+    /// second response tells whether the provider was down for a moment or has refused for good. If the gateway has not found
+    /// a connection, makes sure that the connection is missing. A broker also says so while its database is away or out of
+    /// connections. So the same question must have the same answer a moment later, once the list of providers has answered,
+    /// which needs the database too. Any other answer is returned as it is.
     ///
     /// # Errors
     ///
     /// The error of the list of providers if it fails for the moment. `timeout` if the program may be ending.
-    pub(crate) fn confirm(
+    pub(crate) fn ask(
         &self,
         request: &Request,
-        answer: Result<Success>,
-        again: impl Fn() -> Result<Success>,
+        send: impl Fn() -> Result<Success>,
     ) -> Result<Success> {
+        let is_resolve = request.operation == RESOLVE;
+        let is_expired = |error: &NexusError| is_resolve && error.code() == "token_expired";
+        let answer = match send() {
+            Err(error) if is_expired(&error) && !self.is_ending() => send(),
+            first => first,
+        };
         let mut confirmed = self.confirmed.lock();
         confirmed.retain(|_, at| at.elapsed() < CONFIRMED_TIME);
         let last = confirmed.remove(&request.subject);
@@ -297,15 +289,12 @@ impl Flights {
         if !is_missing || !request.is_repeatable() {
             return answer;
         }
-        let listed = match last {
-            Some(at) => at,
-            None if self.is_ending() => return Err(unconfirmed()),
-            None => self.ask_for_providers()?,
-        };
         if !self.pause(CONFIRMATION_PAUSE) {
-            return Err(unconfirmed());
+            let message = "the client was dropped or drained before the gateway's answer was confirmed; try again";
+            return Err(NexusError::new(ErrorKind::Timeout, message).local());
         }
-        match again() {
+        let listed = last.map_or_else(|| self.ask_for_providers(), Ok)?;
+        match send() {
             Err(error) if error.is_missing() => {
                 let subject = request.subject.clone();
                 self.confirmed.lock().insert(subject, listed);
@@ -330,6 +319,10 @@ impl Flights {
 
     /// Sends a flight's request, and retries it. During each attempt, holds the lock that processes share.
     fn send(&self, flight: &Flight) -> Result<Success> {
+        #[cfg(test)]
+        if let Some(script) = &self.script {
+            return script(&flight.request);
+        }
         let turn = || self.turn(flight);
         let pause = |wait| self.pause(wait);
         self.gateway.retry(&flight.request, Some(&turn), pause)
@@ -368,12 +361,6 @@ fn has_room(table: &[Arc<Flight>], key: &Key) -> bool {
     let provider = key.provider();
     let same = |flight: &&Arc<Flight>| flight.key.provider() == provider;
     table.len() < MAX_FLIGHTS && table.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
-}
-
-fn unconfirmed() -> NexusError {
-    let message =
-        "the client was dropped or drained before the gateway's answer was confirmed; try again";
-    NexusError::new(ErrorKind::Timeout, message).local()
 }
 
 pub(crate) fn timed_out() -> NexusError {

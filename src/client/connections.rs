@@ -313,8 +313,8 @@ impl NexusClient {
             .of_tenant(workspace_id.as_deref(), None)
             .of_connection(connection_id);
         let send = || self.0.gateway.send(&request);
-        let confirmed = self.0.flights.confirm(&request, send(), send);
-        let result = confirmed
+        let answer = self.0.flights.ask(&request, send);
+        let result = answer
             .and_then(|success| RevokeResult::from_json(success.body.into()))
             .map_err(|error| error.about(&request.subject));
         let error = result.as_ref().err();

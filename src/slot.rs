@@ -225,10 +225,6 @@ impl Slot {
         is_asked || self.held.as_ref().is_some_and(|held| held.is_usable(now))
     }
 
-    pub(crate) fn changed(&self) -> Option<Instant> {
-        *self.generation
-    }
-
     /// Returns the questions about this credential.
     fn inquiries_about(&self, token: &CachedToken) -> BTreeMap<u16, Inquiry> {
         let held = self.held.as_ref();

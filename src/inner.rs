@@ -10,13 +10,13 @@
 //! 8. [`token`](crate::token), `connection`, `wait`, `session`, `providers` and `capture` are the gateway's vocabulary.
 //! 9. All of these use [`options`](crate::options), `error`, `retry`, `url`, `time` and others.
 
-mod known_ids;
+pub(crate) mod connections;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::known_ids::KnownIds;
-use crate::cache::{Caches, Ticket};
+use self::connections::Connections;
+use crate::cache::Ticket;
 use crate::error::{NexusError, Result};
 use crate::flights::{self, Flights, Response};
 use crate::gateway::{Gateway, Request};
@@ -24,7 +24,6 @@ use crate::log::Log;
 use crate::options::NexusClientOptions;
 use crate::slot::Asker;
 use crate::sync::Shared;
-use crate::tenant::Tenant;
 use crate::time::{Deadline, MAX_DURATION};
 use crate::transport::Transport;
 
@@ -42,55 +41,6 @@ pub(crate) struct Inner {
     pub(crate) connections: Arc<Connections>,
     pub(crate) asker: Asker,
     pub(crate) max_stale_wait: Duration,
-}
-
-/// The tokens and connections that a client keeps track of. A form for a credential shares them, and may outlive the client.
-#[derive(Default)]
-pub(crate) struct Connections {
-    pub(crate) caches: Caches,
-    pub(crate) known_ids: KnownIds,
-}
-
-impl Connections {
-    /// Makes a request one by connection id. If the id is known, the call takes turns with the calls that name its workspace
-    /// and provider, and counts towards the rate limit of its workspace.
-    pub(crate) fn by_id(&self, id: &str, request: Request) -> Request {
-        let by_connection = request.of_connection(id);
-        match self.known_ids.tenant(id) {
-            Some(tenant) => {
-                by_connection.of_tenant(Some(&tenant.workspace_id), Some(&tenant.provider))
-            }
-            None => by_connection,
-        }
-    }
-
-    /// Notes that a connection is active. The first time, removes the tokens of the connection before it from the caches.
-    pub(crate) fn note_active(&self, id: &str) {
-        if let Some(tenant) = self.known_ids.note_active(id) {
-            self.remove_tokens(&tenant);
-        }
-    }
-
-    /// Removes the tokens of a connection whose credential has changed from all caches that the client has filled. If the
-    /// client has not requested the connection, removes all tokens of this workspace and provider, where `None` stands for
-    /// all, because any of them may be the connection's.
-    pub(crate) fn remove_changed(
-        &self,
-        id: Option<&str>,
-        workspace_id: Option<&str>,
-        provider: Option<&str>,
-    ) {
-        match id.and_then(|id| self.known_ids.tenant(id)) {
-            Some(tenant) => self.remove_tokens(&tenant),
-            None => self.caches.remove(workspace_id, provider),
-        }
-    }
-
-    /// Removes the tenant's tokens from all caches that the client has filled.
-    fn remove_tokens(&self, tenant: &Tenant) {
-        self.caches
-            .remove(Some(&tenant.workspace_id), Some(&tenant.provider));
-    }
 }
 
 impl Inner {

@@ -52,10 +52,7 @@ impl NexusClient {
         let response = RequestConnectionResponse::from_json(self.send(&request)?)
             .map_err(|error| error.about(&request.subject))?;
         let tenant = Tenant::new(&input.user_id, &input.provider_name);
-        self.0
-            .connections
-            .known_ids
-            .add(&response.connection_id, tenant);
+        self.0.connections.add(&response.connection_id, tenant);
         Ok(response)
     }
 

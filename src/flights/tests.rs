@@ -278,7 +278,7 @@ fn calls_for_one_connection_join_or_take_turns() {
         let get = |path| call(Request::get("get", path));
         let mut key = Key::of(&Subject::connection("c"));
         if is_known {
-            connections.known_ids.add("c", tenant.clone());
+            connections.add("c", tenant.clone());
             key = Key::of(&Subject::tenant("ws", "p"));
         }
         thread::scope(|scope| {

@@ -237,20 +237,17 @@ impl NexusError {
         matches!(self.0.next, Reconnect | Final)
     }
 
-    /// Returns whether this error ends a wait for a connection, once the gateway has responded to a poll. Only the gateway's
-    /// own final word does, and a lasting problem of this program.
-    pub(crate) fn ends_wait(&self) -> bool {
-        self.is_final() || self.0.origin == Origin::Local && !self.is_retryable()
-    }
-
-    /// Returns whether the network or TLS has failed in a way that is likely to last, so that there was no response.
-    pub(crate) fn is_lasting_failure(&self) -> bool {
-        self.0.kind == ErrorKind::RequestFailed && !self.is_retryable()
+    /// Returns whether this error ends a wait for a connection. Only the gateway's own final word does, a lasting problem of
+    /// this program, and a lasting failure of the network or TLS if the gateway has not responded to any poll.
+    pub(crate) fn ends_wait(&self, has_responded: bool) -> bool {
+        let has_failed = !has_responded && self.0.kind == ErrorKind::RequestFailed;
+        let is_here = self.0.origin == Origin::Local;
+        self.is_final() || (is_here || has_failed) && !self.is_retryable()
     }
 
     /// Returns whether the gateway cannot be used at the moment, so that this error says nothing about a connection.
     pub(crate) fn is_outage(&self) -> bool {
-        self.is_retryable() || self.is_lasting_failure()
+        self.is_retryable() || self.0.kind == ErrorKind::RequestFailed
     }
 
     /// Returns whether the gateway may have done what it was asked for: the request may have arrived, and was not refused.

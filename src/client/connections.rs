@@ -325,13 +325,8 @@ impl NexusClient {
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         let path = with_id("/v1/check-connection/", "connection_id", connection_id)?;
-        let response = self.call_by_id(
-            connection_id,
-            Request::get("check_connection", path),
-            deadline,
-        )?;
-        let status =
-            ConnectionStatus::of(&response).map_err(|error| error.of_connection(connection_id))?;
+        let request = Request::get("check_connection", path);
+        let status = self.call_by_id(connection_id, request, deadline, ConnectionStatus::of)?;
         if status == ConnectionStatus::Active {
             self.0.connections.note_active(connection_id);
         }
@@ -349,20 +344,21 @@ impl NexusClient {
         connection_id: &str,
         deadline: Deadline,
     ) -> Result<TokenResponse> {
-        let response = self.call_by_id(connection_id, request, deadline)?;
-        let token = TokenResponse::from_json(response.into())
-            .map_err(|error| error.of_connection(connection_id))?;
+        let read = |body: &Object| TokenResponse::from_json(body.clone().into());
+        let token = self.call_by_id(connection_id, request, deadline, read)?;
         self.0.connections.note_active(connection_id);
         Ok(token)
     }
 
-    fn call_by_id(
+    fn call_by_id<T>(
         &self,
         connection_id: &str,
         request: Request,
         deadline: Deadline,
-    ) -> Result<Object> {
+        read: impl Fn(&Object) -> Result<T>,
+    ) -> Result<T> {
         let by_id = self.0.connections.by_id(connection_id, request);
-        Ok(self.0.call(by_id, deadline)?.body.clone())
+        let response = self.0.call(by_id, deadline)?;
+        read(&response.body).map_err(|error| error.of_connection(connection_id))
     }
 }

@@ -12,6 +12,7 @@
 
 pub(crate) mod connections;
 
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,9 @@ pub(crate) struct Inner {
     pub(crate) asker: Asker,
     pub(crate) max_stale_wait: Duration,
 }
+
+// A panic poisons nothing: the locks of `parking_lot` know no poison, and no code that can panic runs while one is held.
+impl RefUnwindSafe for Inner {}
 
 impl Inner {
     /// Checks the options and builds the parts.

@@ -132,7 +132,7 @@ impl NexusError {
         let digits = code.strip_prefix("http_");
         let status = digits.and_then(|digits| digits.parse().ok());
         let kind = ErrorKind::of_code(&code);
-        let (origin, may_have_been_sent) = kind.usual_origin();
+        let origin = kind.usual_origin();
         Self(Arc::new(Inner {
             kind,
             // A message may repeat text from a server.
@@ -143,7 +143,7 @@ impl NexusError {
             next: meaning::of(meaning::RESOLVE, status.unwrap_or_default(), &code, None).0,
             may_repeat: false,
             origin,
-            may_have_been_sent,
+            may_have_been_sent: origin != Origin::Local,
             is_named: false,
             connection: "",
             code,

@@ -216,11 +216,10 @@ impl NexusClient {
     /// ```
     pub fn health(&self) -> Result<Health> {
         let response = match self.send(&Request::get("health", "/health")) {
-            Ok(found) => found,
             Err(error) if error.status_code() == Some(404) => {
                 self.send(&Request::get("health", "/v1/health"))?
             }
-            Err(error) => return Err(error),
+            found => found?,
         };
         Health::from_json(response)
     }

@@ -91,9 +91,8 @@ impl NexusClient {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::new(workspace_id, provider);
         let response = match self.0.resolve(&tenant, deadline) {
-            Ok(response) => response,
             Err(error) if error.needs_reconnect() => return Ok(false),
-            Err(error) => return Err(error),
+            resolved => resolved?,
         };
         TokenResponse::from_json(response.body.clone().into())?;
         Ok(true)

@@ -120,17 +120,49 @@ impl Flights {
         }
     }
 
-    /// Makes a call, or joins a flight that makes the same call. Blocks at most until the deadline. Returns `None` if the
-    /// ticket's slot has changed before the flight began, so that the caller has to look at the slot again.
+    /// Makes a call, or joins a flight that makes the same call. Blocks at most until the deadline: while there are too many
+    /// flights, while the connection has a flight that the caller may not join, and until the flight has ended. Returns `None`
+    /// if the ticket's slot has changed before the flight began, so that the caller has to look at the slot again.
     pub(crate) fn run(
         self: &Arc<Self>,
         request: Request,
         ticket: Option<Ticket>,
         deadline: Deadline,
     ) -> Result<Option<Arc<Response>>> {
-        let joined = self.join(request, ticket, deadline)?;
-        let wait = |flight: Arc<Flight>| self.wait(&flight, deadline);
-        joined.map(wait).transpose()
+        let key = Key::of(&request.subject);
+        let mut table = self.table.lock();
+        let flight = loop {
+            if ticket.as_ref().is_some_and(|ticket| !ticket.is_open()) {
+                return Ok(None);
+            }
+            match flight_for(&table, &key) {
+                Some(found) if found.serves(&request, ticket.as_ref()) => {
+                    found.tickets.lock().extend(ticket);
+                    break Arc::clone(found);
+                }
+                None if has_room(&table, &key) => {
+                    let new = register(&mut table, request, ticket);
+                    drop(table);
+                    self.start(&new);
+                    table = self.table.lock();
+                    break new;
+                }
+                _ => {}
+            }
+            let waited = self.flight_ended.wait_until(&mut table, deadline.at);
+            if waited.timed_out() {
+                let other = flight_for(&table, &key);
+                return Err(other.map_or_else(timed_out, |other| other.timed_out()));
+            }
+        };
+        let is_running = |_: &mut Vec<_>| flight.response.get().is_none();
+        flight
+            .ended
+            .wait_while_until(&mut table, is_running, deadline.at);
+        let response = flight.response.get().cloned();
+        response
+            .unwrap_or_else(|| Err(flight.timed_out()))
+            .map(Some)
     }
 
     /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. While this
@@ -169,54 +201,6 @@ impl Flights {
 
     fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Relaxed) > 0
-    }
-
-    /// Joins the connection's flight or starts a new flight. Blocks while there are too many flights, and while
-    /// the connection has a flight that the caller may not join. Returns `None` if the slot has changed since it handed
-    /// out the ticket.
-    fn join(
-        self: &Arc<Self>,
-        request: Request,
-        ticket: Option<Ticket>,
-        deadline: Deadline,
-    ) -> Result<Option<Arc<Flight>>> {
-        let key = Key::of(&request.subject);
-        let mut table = self.table.lock();
-        loop {
-            if ticket.as_ref().is_some_and(|ticket| !ticket.is_open()) {
-                return Ok(None);
-            }
-            let has_room = has_room(&table, &key);
-            match flight_for(&table, &key) {
-                Some(found) if found.serves(&request, ticket.as_ref()) => {
-                    found.tickets.lock().extend(ticket);
-                    return Ok(Some(Arc::clone(found)));
-                }
-                None if has_room => {
-                    let new = register(&mut table, request, ticket);
-                    drop(table);
-                    self.start(&new);
-                    return Ok(Some(new));
-                }
-                _ => {}
-            }
-            let waited = self.flight_ended.wait_until(&mut table, deadline.at);
-            if waited.timed_out() {
-                let other = flight_for(&table, &key);
-                return Err(other.map_or_else(timed_out, |other| other.timed_out()));
-            }
-        }
-    }
-
-    /// Blocks until the flight has ended, at most until the deadline.
-    fn wait(&self, flight: &Flight, deadline: Deadline) -> Result<Arc<Response>> {
-        let mut table = self.table.lock();
-        let is_running = |_: &mut Vec<_>| flight.response.get().is_none();
-        flight
-            .ended
-            .wait_while_until(&mut table, is_running, deadline.at);
-        let response = flight.response.get().cloned();
-        response.unwrap_or_else(|| Err(flight.timed_out()))
     }
 
     fn start(self: &Arc<Self>, flight: &Arc<Flight>) {

@@ -131,7 +131,10 @@ impl NexusError {
         }
         let digits = code.strip_prefix("http_");
         let status = digits.and_then(|digits| digits.parse().ok());
-        let kind = ErrorKind::of_code(&code);
+        let kind = match &*code {
+            "credential_refused" => ErrorKind::Api,
+            own => ErrorKind::from_name(own).unwrap_or(ErrorKind::Gateway),
+        };
         let origin = kind.usual_origin();
         Self(Arc::new(Inner {
             kind,
@@ -261,17 +264,6 @@ impl NexusError {
     pub(crate) fn is_missing(&self) -> bool {
         let is_code = matches!(self.code(), "connection_not_found" | "token_not_found");
         is_code && self.0.status == Some(404)
-    }
-
-    /// Marks the error of a missing connection as unconfirmed. A second question has to confirm it.
-    pub(crate) fn unconfirmed(self) -> Self {
-        self.with(|inner| inner.next = Retry)
-    }
-
-    /// Marks a missing connection as confirmed.
-    pub(crate) fn confirmed(self, operation: &str) -> Self {
-        let (next, _, _) = meaning::of(operation, 404, self.code(), None);
-        self.with(|inner| inner.next = next)
     }
 
     /// Returns the status of a connection, if this is the error of a request for the connection's token and shows the

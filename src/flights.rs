@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use self::key::Key;
 use crate::cache::Ticket;
-use crate::error::meaning::RESOLVE;
+use crate::error::meaning::{self, RESOLVE};
 use crate::error::{ErrorKind, NexusError, Result, Subject};
 use crate::gateway::{Gateway, Request, Success};
 use crate::json::Object;
@@ -282,7 +282,8 @@ impl Flights {
             Err(error) if error.is_missing() => {
                 let subject = request.subject.clone();
                 self.confirmed.lock().insert(subject, listed);
-                Err(error.confirmed(request.operation))
+                let (next, ..) = meaning::of(request.operation, 404, error.code(), None);
+                Err(error.with(|inner| inner.next = next))
             }
             another => another,
         }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue, Method, Uri};
 
+use crate::error::meaning::Next;
 use crate::error::{self, ErrorKind, NexusError, Origin, Result, Subject};
 use crate::header;
 use crate::json::{self, Object};
@@ -259,7 +260,8 @@ impl Gateway {
         let secrets = call.secrets.iter().chain([&self.options.api_key]);
         let (refusal, status) = refusal::of(call.operation, &response, secrets);
         let error = if refusal.is_missing() && call.is_repeatable() {
-            refusal.unconfirmed()
+            // A second question has to confirm that the connection is missing.
+            refusal.with(|inner| inner.next = Next::Retry)
         } else {
             refusal
         };

@@ -167,13 +167,6 @@ impl ErrorKind {
         found.map(|(kind, ..)| *kind)
     }
 
-    pub(super) fn of_code(code: &str) -> Self {
-        if code == "credential_refused" {
-            return Self::Api;
-        }
-        Self::from_name(code).unwrap_or(Self::Gateway)
-    }
-
     /// Returns the origin of most errors of a kind.
     pub(super) fn usual_origin(self) -> Origin {
         let found = Self::CODES.iter().find(|(kind, ..)| *kind == self);

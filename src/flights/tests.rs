@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::cache::TokenCache;
-use crate::error::meaning;
 use crate::fetch::access::Credential;
 use crate::fetch::fetcher::Fetcher;
 use crate::inner::{Handle, Inner};

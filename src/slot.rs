@@ -51,7 +51,7 @@ struct Held {
     inquiries: BTreeMap<u16, Inquiry>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Inquiry {
     /// The time until which nobody asks again.
     quiet_until: Option<Instant>,
@@ -190,7 +190,9 @@ impl Slot {
         self.generation = Arc::new(*self.generation);
         match outcome {
             Ok((token, requested)) => {
-                let mut inquiries = self.inquiries_about(&token);
+                let old = self.held.take();
+                let same = old.filter(|held| held.token.same_credential(&token));
+                let mut inquiries = same.map(|held| held.inquiries).unwrap_or_default();
                 if let Reason::Refused(refused, status) = &question.reason
                     && refused.same_credential(&token)
                 {
@@ -223,13 +225,6 @@ impl Slot {
     pub(crate) fn is_in_use(&self, now: Now) -> bool {
         let is_asked = Arc::strong_count(&self.generation) > 1;
         is_asked || self.held.as_ref().is_some_and(|held| held.is_usable(now))
-    }
-
-    /// Returns the questions about this credential.
-    fn inquiries_about(&self, token: &CachedToken) -> BTreeMap<u16, Inquiry> {
-        let held = self.held.as_ref();
-        let same = held.filter(|held| held.token.same_credential(token));
-        same.map(|held| held.inquiries.clone()).unwrap_or_default()
     }
 }
 

@@ -207,11 +207,11 @@ impl Flights {
         let flights = Arc::clone(self);
         let started = Arc::clone(flight);
         let run = move || {
-            let subject = &started.request.subject;
+            let request = &started.request;
             let ask = || {
-                let answer = flights.ask(&started.request, || flights.send(&started));
-                flights.gateway.note_outage(&started.request, &answer);
-                Ok(Response::new(answer?, subject))
+                let answer = flights.ask(request, || flights.send(&started));
+                flights.gateway.note_outage(request, &answer);
+                Ok(Response::new(answer?, &request.subject))
             };
             let answer = panics::contained(ask).unwrap_or_else(|| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
@@ -293,10 +293,8 @@ impl Flights {
     /// more than the second answer. Returns the time of the answer.
     fn ask_for_providers(&self) -> Result<Instant> {
         let providers = Request::get("providers", "/v1/providers");
-        let listed = self
-            .gateway
-            .retry(&providers, None, |wait| self.pause(wait));
-        match listed {
+        let pause = |wait| self.pause(wait);
+        match self.gateway.retry(&providers, None, pause) {
             Err(error) if error.is_retryable() && !error.is_missing() => Err(error),
             _ => Ok(Instant::now()),
         }

@@ -62,13 +62,15 @@ impl RefUnwindSafe for TokenCache {}
 
 /// A question for the gateway, and the slot that it is about. Whoever has the outcome reports it with [`done`](Self::done).
 pub(crate) struct Ticket {
-    cache: TokenCache,
-    tenant: Arc<Tenant>,
+    pub(crate) cache: TokenCache,
+    pub(crate) tenant: Arc<Tenant>,
     pub(crate) question: Question,
 }
 
-/// A cache that stays alive only as long as the program has a handle to it.
-pub(crate) struct WeakCache(Weak<Mutex<Slots>>);
+/// The caches that a client has filled, without keeping them alive. When the client learns that a tenant's credential has
+/// changed, it removes the old credential from all of them.
+#[derive(Default)]
+pub(crate) struct Caches(Mutex<Vec<Weak<Mutex<Slots>>>>);
 
 impl TokenCache {
     /// Returns an empty cache with a buffer of 30 seconds.
@@ -251,32 +253,16 @@ impl TokenCache {
     }
 
     /// Decides what a caller does to get the tenant's token.
-    pub(crate) fn want(
-        &self,
-        tenant: &Arc<Tenant>,
-        reason: &Reason,
-        asker: &Asker,
-        now: Now,
-    ) -> Want<Ticket> {
+    pub(crate) fn want(&self, tenant: &Tenant, reason: &Reason, asker: &Asker, now: Now) -> Want {
         let mut slots = self.slots.lock();
         let key = slots::key(tenant);
-        let want = if let Some(slot) = slots.get_mut(key) {
-            slot.want(reason, asker, now)
-        } else {
-            let mut new_slot = slots.empty_slot();
-            let first_want = new_slot.want(reason, asker, now);
-            slots.insert(key, new_slot, now);
-            first_want
-        };
-        want.map(|question| Ticket {
-            cache: self.clone(),
-            tenant: Arc::clone(tenant),
-            question,
-        })
-    }
-
-    pub(crate) fn downgrade(&self) -> WeakCache {
-        WeakCache(Arc::downgrade(&self.slots))
+        if let Some(slot) = slots.get_mut(key) {
+            return slot.want(reason, asker, now);
+        }
+        let mut new_slot = slots.empty_slot();
+        let want = new_slot.want(reason, asker, now);
+        slots.insert(key, new_slot, now);
+        want
     }
 }
 
@@ -297,18 +283,19 @@ impl Ticket {
     }
 }
 
-impl WeakCache {
-    pub(crate) fn is_of(&self, cache: &TokenCache) -> bool {
-        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&cache.slots))
-    }
-
-    pub(crate) fn is_alive(&self) -> bool {
-        self.0.strong_count() > 0
+impl Caches {
+    pub(crate) fn add(&self, cache: &TokenCache) {
+        let mut caches = self.0.lock();
+        caches.retain(|slots| slots.strong_count() > 0);
+        let added = Arc::downgrade(&cache.slots);
+        if !caches.iter().any(|slots| slots.ptr_eq(&added)) {
+            caches.push(added);
+        }
     }
 
     /// Removes the tokens of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
     pub(crate) fn remove(&self, workspace_id: Option<&str>, provider: Option<&str>) {
-        if let Some(slots) = self.0.upgrade() {
+        for slots in self.0.lock().iter().filter_map(Weak::upgrade) {
             slots.lock().empty_matching(workspace_id, provider);
         }
     }

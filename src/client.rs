@@ -12,7 +12,6 @@ pub(crate) mod credentials;
 mod sessions;
 
 use std::fmt;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,10 +78,6 @@ use crate::token::CachedToken;
 /// process could read the response to the other's request. Create the client after the fork.
 #[derive(Clone)]
 pub struct NexusClient(pub(crate) Handle);
-
-// A panic poisons nothing: the locks of `parking_lot` know no poison, and no code that can panic runs while one is held.
-impl UnwindSafe for NexusClient {}
-impl RefUnwindSafe for NexusClient {}
 
 impl NexusClient {
     /// Asks the gateway for the token of a workspace's connection to a provider, bypassing the cache.
@@ -221,11 +216,10 @@ impl NexusClient {
     /// ```
     pub fn health(&self) -> Result<Health> {
         let response = match self.send(&Request::get("health", "/health")) {
-            Ok(found) => found,
             Err(error) if error.status_code() == Some(404) => {
                 self.send(&Request::get("health", "/v1/health"))?
             }
-            Err(error) => return Err(error),
+            found => found?,
         };
         Health::from_json(response)
     }

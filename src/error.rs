@@ -131,8 +131,11 @@ impl NexusError {
         }
         let digits = code.strip_prefix("http_");
         let status = digits.and_then(|digits| digits.parse().ok());
-        let kind = ErrorKind::of_code(&code);
-        let (origin, may_have_been_sent) = kind.usual_origin();
+        let kind = match &*code {
+            "credential_refused" => ErrorKind::Api,
+            own => ErrorKind::from_name(own).unwrap_or(ErrorKind::Gateway),
+        };
+        let origin = kind.usual_origin();
         Self(Arc::new(Inner {
             kind,
             // A message may repeat text from a server.
@@ -143,7 +146,7 @@ impl NexusError {
             next: meaning::of(meaning::RESOLVE, status.unwrap_or_default(), &code, None).0,
             may_repeat: false,
             origin,
-            may_have_been_sent,
+            may_have_been_sent: origin != Origin::Local,
             is_named: false,
             connection: "",
             code,
@@ -237,20 +240,17 @@ impl NexusError {
         matches!(self.0.next, Reconnect | Final)
     }
 
-    /// Returns whether this error ends a wait for a connection, once the gateway has responded to a poll. Only the gateway's
-    /// own final word does, and a lasting problem of this program.
-    pub(crate) fn ends_wait(&self) -> bool {
-        self.is_final() || self.0.origin == Origin::Local && !self.is_retryable()
-    }
-
-    /// Returns whether the network or TLS has failed in a way that is likely to last, so that there was no response.
-    pub(crate) fn is_lasting_failure(&self) -> bool {
-        self.0.kind == ErrorKind::RequestFailed && !self.is_retryable()
+    /// Returns whether this error ends a wait for a connection. Only the gateway's own final word does, a lasting problem of
+    /// this program, and a lasting failure of the network or TLS if the gateway has not responded to any poll.
+    pub(crate) fn ends_wait(&self, has_responded: bool) -> bool {
+        let has_failed = !has_responded && self.0.kind == ErrorKind::RequestFailed;
+        let is_here = self.0.origin == Origin::Local;
+        self.is_final() || (is_here || has_failed) && !self.is_retryable()
     }
 
     /// Returns whether the gateway cannot be used at the moment, so that this error says nothing about a connection.
     pub(crate) fn is_outage(&self) -> bool {
-        self.is_retryable() || self.is_lasting_failure()
+        self.is_retryable() || self.0.kind == ErrorKind::RequestFailed
     }
 
     /// Returns whether the gateway may have done what it was asked for: the request may have arrived, and was not refused.
@@ -264,17 +264,6 @@ impl NexusError {
     pub(crate) fn is_missing(&self) -> bool {
         let is_code = matches!(self.code(), "connection_not_found" | "token_not_found");
         is_code && self.0.status == Some(404)
-    }
-
-    /// Marks the error of a missing connection as unconfirmed. A second question has to confirm it.
-    pub(crate) fn unconfirmed(self) -> Self {
-        self.with(|inner| inner.next = Retry)
-    }
-
-    /// Marks a missing connection as confirmed.
-    pub(crate) fn confirmed(self, operation: &str) -> Self {
-        let (next, _, _) = meaning::of(operation, 404, self.code(), None);
-        self.with(|inner| inner.next = next)
     }
 
     /// Returns the status of a connection, if this is the error of a request for the connection's token and shows the

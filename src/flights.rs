@@ -18,9 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-pub(crate) use self::key::Key;
+use self::key::Key;
 use crate::cache::Ticket;
-use crate::error::meaning::RESOLVE;
+use crate::error::meaning::{self, RESOLVE};
 use crate::error::{ErrorKind, NexusError, Result, Subject};
 use crate::gateway::{Gateway, Request, Success};
 use crate::json::Object;
@@ -49,13 +49,13 @@ pub(crate) struct Flights {
     /// Notified when a flight has ended, for threads that wait for their turn or until all flights have ended.
     flight_ended: Condvar,
     /// The number of threads that wait for all flights to end. While at least one thread waits, flights neither retry nor
-    /// wait for a lock, because the program may exit during the next attempt. The wait of the client's last handle stays counted
-    /// after it has ended, because a flight that outlasts it must not send another request.
+    /// wait for a lock, because the program may exit during the next attempt. The client's last handle is counted once more and
+    /// stays counted, because a flight that outlasts it must not send another request.
     ending: AtomicUsize,
     /// Notified when a thread begins to wait for all flights to end, for flights that pause.
     end_began: Condvar,
     /// The connections that were confirmed to be missing a short time ago, with the times at which the list was there.
-    confirmed: Mutex<HashMap<Key, Instant>>,
+    confirmed: Mutex<HashMap<Subject, Instant>>,
     process_lock: Option<ProcessLock>,
     /// Responds in place of the gateway.
     #[cfg(test)]
@@ -64,12 +64,10 @@ pub(crate) struct Flights {
 
 struct Flight {
     key: Key,
-    /// The tickets of the callers that have joined.
+    /// The tickets of the callers that have joined. If the flight is about a refused token, the first ticket tells which.
     tickets: Mutex<Vec<Ticket>>,
     request: Request,
     began: Instant,
-    /// The refused token that the flight is about.
-    refused: Option<Arc<CachedToken>>,
     /// The name of the lock that the flight waits for.
     lock_name: Mutex<Option<String>>,
     /// Set under the table's lock.
@@ -100,10 +98,9 @@ impl Response {
 impl Flight {
     /// Returns whether the flight's response can serve this call too.
     fn serves(&self, request: &Request, ticket: Option<&Ticket>) -> bool {
-        let is_recent = |ticket: &Ticket| {
-            let about = self.refused.as_deref();
-            ticket.question.is_answered_by(self.began, about)
-        };
+        let tickets = self.tickets.lock();
+        let first = tickets.first().map(|first| &first.question);
+        let is_recent = |ticket: &Ticket| ticket.question.is_answered_by(self.began, first);
         self.request.can_share(request) && ticket.is_none_or(is_recent)
     }
 }
@@ -123,40 +120,63 @@ impl Flights {
         }
     }
 
-    /// Makes a call, or joins a flight that makes the same call. Blocks at most until the deadline. Returns `None` if the
-    /// ticket's slot has changed before the flight began, so that the caller has to look at the slot again.
+    /// Makes a call, or joins a flight that makes the same call. Blocks at most until the deadline: while there are too many
+    /// flights, while the connection has a flight that the caller may not join, and until the flight has ended. Returns `None`
+    /// if the ticket's slot has changed before the flight began, so that the caller has to look at the slot again.
     pub(crate) fn run(
         self: &Arc<Self>,
-        key: &Key,
         request: Request,
         ticket: Option<Ticket>,
         deadline: Deadline,
     ) -> Result<Option<Arc<Response>>> {
-        let subject = request.subject.clone();
-        let joined = self.join(key, request, ticket, deadline);
-        let wait = |flight: Arc<Flight>| self.wait(&flight, deadline);
-        let response = joined.and_then(|flight| flight.map(wait).transpose());
-        response.map_err(|error| error.about(&subject))
-    }
-
-    /// Makes a call without a ticket. Blocks at most until the deadline.
-    pub(crate) fn call(
-        self: &Arc<Self>,
-        key: &Key,
-        request: Request,
-        deadline: Deadline,
-    ) -> Result<Arc<Response>> {
-        self.run(key, request, None, deadline)?
-            .ok_or_else(timed_out)
+        let key = Key::of(&request.subject);
+        let mut table = self.table.lock();
+        let flight = loop {
+            if ticket.as_ref().is_some_and(|ticket| !ticket.is_open()) {
+                return Ok(None);
+            }
+            match flight_for(&table, &key) {
+                Some(found) if found.serves(&request, ticket.as_ref()) => {
+                    found.tickets.lock().extend(ticket);
+                    break Arc::clone(found);
+                }
+                None if has_room(&table, &key) => {
+                    let new = register(&mut table, request, ticket);
+                    drop(table);
+                    self.start(&new);
+                    table = self.table.lock();
+                    break new;
+                }
+                _ => {}
+            }
+            let waited = self.flight_ended.wait_until(&mut table, deadline.at);
+            if waited.timed_out() {
+                let other = flight_for(&table, &key);
+                return Err(other.map_or_else(timed_out, |other| other.timed_out()));
+            }
+        };
+        let is_running = |_: &mut Vec<_>| flight.response.get().is_none();
+        flight
+            .ended
+            .wait_while_until(&mut table, is_running, deadline.at);
+        let response = flight.response.get().cloned();
+        response
+            .unwrap_or_else(|| Err(flight.timed_out()))
+            .map(Some)
     }
 
     /// Blocks until all flights have ended, at most until the deadline. Returns whether all have ended. While this
-    /// method blocks, flights do not retry, and a flight that pauses or waits for a lock gives up.
+    /// method blocks, flights do not retry, and a flight that pauses or waits for a lock gives up. The lock makes sure that no
+    /// flight begins its pause between the count and the notification.
     pub(crate) fn drain(&self, deadline: Deadline) -> bool {
-        self.begin_end();
-        let is_empty = self.wait_until_empty(deadline);
+        let mut table = self.table.lock();
+        self.ending.fetch_add(1, Ordering::Relaxed);
+        self.end_began.notify_all();
+        let is_busy = |table: &mut Vec<_>| !table.is_empty();
+        self.flight_ended
+            .wait_while_until(&mut table, is_busy, deadline.at);
         self.ending.fetch_sub(1, Ordering::Relaxed);
-        is_empty
+        table.is_empty()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -174,8 +194,8 @@ impl Flights {
                  provider may revoke the user's grant",
                 DROP_TIMEOUT.as_secs()
             ));
-            self.begin_end();
-            self.wait_until_empty(Deadline::after(DROP_TIMEOUT));
+            self.ending.fetch_add(1, Ordering::Relaxed);
+            self.drain(Deadline::after(DROP_TIMEOUT));
         }
     }
 
@@ -183,76 +203,16 @@ impl Flights {
         self.ending.load(Ordering::Relaxed) > 0
     }
 
-    /// Wakes the flights that pause. The lock makes sure that none of them begins its pause unnoticed in between.
-    fn begin_end(&self) {
-        let table = self.table.lock();
-        self.ending.fetch_add(1, Ordering::Relaxed);
-        drop(table);
-        self.end_began.notify_all();
-    }
-
-    fn wait_until_empty(&self, deadline: Deadline) -> bool {
-        let mut table = self.table.lock();
-        let is_busy = |table: &mut Vec<_>| !table.is_empty();
-        self.flight_ended
-            .wait_while_until(&mut table, is_busy, deadline.at);
-        table.is_empty()
-    }
-
-    /// Joins the connection's flight or starts a new flight. Blocks while there are too many flights, and while
-    /// the connection has a flight that the caller may not join. Returns `None` if the slot has changed since it handed
-    /// out the ticket.
-    fn join(
-        self: &Arc<Self>,
-        key: &Key,
-        request: Request,
-        ticket: Option<Ticket>,
-        deadline: Deadline,
-    ) -> Result<Option<Arc<Flight>>> {
-        let mut table = self.table.lock();
-        loop {
-            if ticket.as_ref().is_some_and(|ticket| !ticket.is_open()) {
-                return Ok(None);
-            }
-            let has_room = has_room(&table, key);
-            match flight_for(&table, key) {
-                Some(found) if found.serves(&request, ticket.as_ref()) => {
-                    found.tickets.lock().extend(ticket);
-                    return Ok(Some(Arc::clone(found)));
-                }
-                None if has_room => {
-                    let new = register(&mut table, key, request, ticket);
-                    drop(table);
-                    self.start(&new);
-                    return Ok(Some(new));
-                }
-                _ => {}
-            }
-            let waited = self.flight_ended.wait_until(&mut table, deadline.at);
-            if waited.timed_out() {
-                let other = flight_for(&table, key);
-                return Err(other.map_or_else(timed_out, |other| other.timed_out()));
-            }
-        }
-    }
-
-    /// Blocks until the flight has ended, at most until the deadline.
-    fn wait(&self, flight: &Flight, deadline: Deadline) -> Result<Arc<Response>> {
-        let mut table = self.table.lock();
-        let is_running = |_: &mut Vec<_>| flight.response.get().is_none();
-        flight
-            .ended
-            .wait_while_until(&mut table, is_running, deadline.at);
-        let response = flight.response.get().cloned();
-        response.unwrap_or_else(|| Err(flight.timed_out()))
-    }
-
     fn start(self: &Arc<Self>, flight: &Arc<Flight>) {
         let flights = Arc::clone(self);
         let started = Arc::clone(flight);
         let run = move || {
-            let subject = &started.request.subject;
-            let ask = || Ok(Response::new(flights.ask(&started)?, subject));
+            let request = &started.request;
+            let ask = || {
+                let answer = flights.ask(request, || flights.send(&started));
+                flights.gateway.note_outage(request, &answer);
+                Ok(Response::new(answer?, &request.subject))
+            };
             let answer = panics::contained(ask).unwrap_or_else(|| {
                 let message = "the call to the gateway, or the lock around it, panicked; the panic's own message is \
                                on stderr; try again";
@@ -285,59 +245,45 @@ impl Flights {
         self.flight_ended.notify_all();
     }
 
-    /// Asks the gateway, and asks again where the first answer does not tell. After `token_expired`, only the second
-    /// response tells whether the provider was down for a moment or has refused for good.
-    fn ask(&self, flight: &Flight) -> Result<Success> {
-        #[cfg(test)]
-        if let Some(script) = &self.script {
-            return script(&flight.request);
-        }
-        let is_resolve = flight.request.operation == RESOLVE;
-        let first = self.send(flight);
-        let is_expired = |error: &NexusError| is_resolve && error.code() == "token_expired";
-        let last = match first {
-            Err(error) if is_expired(&error) && !self.is_ending() => self.send(flight),
-            first => first,
-        };
-        let answer = self.confirm(&flight.key, &flight.request, last, || self.send(flight));
-        self.gateway.note_outage(&flight.request, &answer);
-        answer
-    }
-
-    /// Makes sure that a connection that the gateway has not found is missing. A broker also says so while its database is
-    /// away or out of connections. So the list of providers must answer, which needs the database too, and the same
-    /// question must have the same answer a moment later. Any other answer is returned as it is.
+    /// Asks the gateway with `send`, and asks again where the first answer does not tell. After `token_expired`, only the
+    /// second response tells whether the provider was down for a moment or has refused for good. If the gateway has not found
+    /// a connection, makes sure that the connection is missing. A broker also says so while its database is away or out of
+    /// connections. So the same question must have the same answer a moment later, once the list of providers has answered,
+    /// which needs the database too. Any other answer is returned as it is.
     ///
     /// # Errors
     ///
     /// The error of the list of providers if it fails for the moment. `timeout` if the program may be ending.
-    pub(crate) fn confirm(
+    pub(crate) fn ask(
         &self,
-        key: &Key,
         request: &Request,
-        answer: Result<Success>,
-        again: impl Fn() -> Result<Success>,
+        send: impl Fn() -> Result<Success>,
     ) -> Result<Success> {
+        let is_resolve = request.operation == RESOLVE;
+        let is_expired = |error: &NexusError| is_resolve && error.code() == "token_expired";
+        let answer = match send() {
+            Err(error) if is_expired(&error) && !self.is_ending() => send(),
+            first => first,
+        };
         let mut confirmed = self.confirmed.lock();
         confirmed.retain(|_, at| at.elapsed() < CONFIRMED_TIME);
-        let last = confirmed.remove(key);
+        let last = confirmed.remove(&request.subject);
         drop(confirmed);
         let is_missing = answer.as_ref().is_err_and(NexusError::is_missing);
         if !is_missing || !request.is_repeatable() {
             return answer;
         }
-        let listed = match last {
-            Some(at) => at,
-            None if self.is_ending() => return Err(unconfirmed()),
-            None => self.ask_for_providers()?,
-        };
         if !self.pause(CONFIRMATION_PAUSE) {
-            return Err(unconfirmed());
+            let message = "the client was dropped or drained before the gateway's answer was confirmed; try again";
+            return Err(NexusError::new(ErrorKind::Timeout, message).local());
         }
-        match again() {
+        let listed = last.map_or_else(|| self.ask_for_providers(), Ok)?;
+        match send() {
             Err(error) if error.is_missing() => {
-                self.confirmed.lock().insert(key.clone(), listed);
-                Err(error.confirmed(request.operation))
+                let subject = request.subject.clone();
+                self.confirmed.lock().insert(subject, listed);
+                let (next, ..) = meaning::of(request.operation, 404, error.code(), None);
+                Err(error.with(|inner| inner.next = next))
             }
             another => another,
         }
@@ -347,9 +293,8 @@ impl Flights {
     /// more than the second answer. Returns the time of the answer.
     fn ask_for_providers(&self) -> Result<Instant> {
         let providers = Request::get("providers", "/v1/providers");
-        let attempt = || Ok(self.gateway.attempt(&providers, false));
         let pause = |wait| self.pause(wait);
-        match self.gateway.retry(&providers, attempt, pause) {
+        match self.gateway.retry(&providers, None, pause) {
             Err(error) if error.is_retryable() && !error.is_missing() => Err(error),
             _ => Ok(Instant::now()),
         }
@@ -357,12 +302,13 @@ impl Flights {
 
     /// Sends a flight's request, and retries it. During each attempt, holds the lock that processes share.
     fn send(&self, flight: &Flight) -> Result<Success> {
-        let attempt = || {
-            let _guard = self.turn(flight)?;
-            Ok(self.gateway.attempt(&flight.request, true))
-        };
+        #[cfg(test)]
+        if let Some(script) = &self.script {
+            return script(&flight.request);
+        }
+        let turn = || self.turn(flight);
         let pause = |wait| self.pause(wait);
-        self.gateway.retry(&flight.request, attempt, pause)
+        self.gateway.retry(&flight.request, Some(&turn), pause)
     }
 
     /// Blocks for this time, or until the program may be ending. Returns whether it goes on.
@@ -380,21 +326,12 @@ fn flight_for<'a>(table: &'a [Arc<Flight>], key: &Key) -> Option<&'a Arc<Flight>
 }
 
 /// Adds a flight to the table.
-fn register(
-    table: &mut Vec<Arc<Flight>>,
-    key: &Key,
-    request: Request,
-    ticket: Option<Ticket>,
-) -> Arc<Flight> {
-    let refused = ticket
-        .as_ref()
-        .and_then(|ticket| ticket.question.refused().cloned());
+fn register(table: &mut Vec<Arc<Flight>>, request: Request, ticket: Option<Ticket>) -> Arc<Flight> {
     let flight = Arc::new(Flight {
-        key: key.clone(),
+        key: Key::of(&request.subject),
         tickets: Mutex::new(Vec::from_iter(ticket)),
         request,
         began: Instant::now(),
-        refused,
         lock_name: Mutex::default(),
         response: OnceLock::new(),
         ended: Condvar::default(),
@@ -409,13 +346,7 @@ fn has_room(table: &[Arc<Flight>], key: &Key) -> bool {
     table.len() < MAX_FLIGHTS && table.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
 }
 
-fn unconfirmed() -> NexusError {
-    let message =
-        "the client was dropped or drained before the gateway's answer was confirmed; try again";
-    NexusError::new(ErrorKind::Timeout, message).local()
-}
-
-fn timed_out() -> NexusError {
+pub(crate) fn timed_out() -> NexusError {
     let message = "timed out waiting for the gateway; try again (a call that has begun continues in the background, \
                    so that no refresh is lost)";
     NexusError::new(ErrorKind::Timeout, message)

@@ -12,6 +12,7 @@ use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderValue, Method, Uri};
 
+use crate::error::meaning::Next;
 use crate::error::{self, ErrorKind, NexusError, Origin, Result, Subject};
 use crate::header;
 use crate::json::{self, Object};
@@ -147,11 +148,8 @@ pub(crate) struct Success {
     pub(crate) clock: ResponseClock,
 }
 
-/// An attempt to send a request.
-pub(crate) struct Attempt {
-    outcome: Result<Success>,
-    duration: Duration,
-}
+/// A function that waits for the lock of an attempt that may refresh a token, and returns the lock's guard.
+type Turn<'a> = &'a dyn Fn() -> Result<Option<Box<dyn Send>>>;
 
 impl Gateway {
     /// Checks the options that requests to the gateway depend on.
@@ -193,45 +191,40 @@ impl Gateway {
             std::thread::sleep(time);
             true
         };
-        self.retry(call, || Ok(self.attempt(call, false)), sleep)
+        self.retry(call, None, sleep)
     }
 
-    /// Makes attempts according to the policy, and no more once `pause` returns false. The attempts have no common
-    /// deadline, because the time spent waiting for a lock would count against it. Each attempt is reported once it has
-    /// released its lock. An error of `attempt` itself means that nothing was sent.
+    /// Makes attempts according to the policy, and no more once `pause` returns false. With a `turn`, an attempt may make the
+    /// gateway refresh a token, and has at least 40 s, so that no refresh is cut short. The attempts have no common deadline,
+    /// because the time spent waiting for a lock would count against it. Each attempt is reported once it has released its
+    /// lock. After an error of `turn`, nothing is sent.
     pub(crate) fn retry(
         &self,
         call: &Request,
-        attempt: impl Fn() -> Result<Attempt>,
+        turn: Option<Turn<'_>>,
         pause: impl Fn(Duration) -> bool,
     ) -> Result<Success> {
         let mut number = 0_u32;
-        let reported = || {
-            let attempt = attempt()?;
+        let attempt = || {
+            let guard = turn.map(|turn| turn()).transpose()?;
+            let start = Instant::now();
+            let sent = self.attempt(call, turn.is_some());
+            let duration = start.elapsed();
+            drop(guard);
             number = number.saturating_add(1);
-            self.report(call, number, &attempt);
-            attempt.outcome
+            let outcome = sent.map_err(|error| error.about(&call.subject));
+            self.report(call, number, duration, outcome.as_ref().err());
+            outcome
         };
         let go_on = |wait, line: fmt::Arguments<'_>| {
             self.log.debug(line);
             pause(wait)
         };
-        let ended = self.options.retry_policy.run(go_on, reported, |_| None);
+        let ended = self.options.retry_policy.run(go_on, attempt, |_| None);
         ended.map_err(|error| error.about(&call.subject))
     }
 
-    /// Sends a request once. An attempt that may make the gateway refresh a token has at least 40 s, so that no refresh is
-    /// cut short.
-    pub(crate) fn attempt(&self, call: &Request, may_refresh: bool) -> Attempt {
-        let start = Instant::now();
-        let outcome = self.try_once(call, may_refresh);
-        Attempt {
-            outcome: outcome.map_err(|error| error.about(&call.subject)),
-            duration: start.elapsed(),
-        }
-    }
-
-    fn try_once(&self, call: &Request, may_refresh: bool) -> Result<Success> {
+    fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success> {
         let mut headers = || {
             let mut all = self.headers.clone();
             all.extend(call.headers.clone());
@@ -267,7 +260,8 @@ impl Gateway {
         let secrets = call.secrets.iter().chain([&self.options.api_key]);
         let (refusal, status) = refusal::of(call.operation, &response, secrets);
         let error = if refusal.is_missing() && call.is_repeatable() {
-            refusal.unconfirmed()
+            // A second question has to confirm that the connection is missing.
+            refusal.with(|inner| inner.next = Next::Retry)
         } else {
             refusal
         };

@@ -10,23 +10,22 @@
 //! 8. [`token`](crate::token), `connection`, `wait`, `session`, `providers` and `capture` are the gateway's vocabulary.
 //! 9. All of these use [`options`](crate::options), `error`, `retry`, `url`, `time` and others.
 
-mod caches;
-mod known_ids;
+pub(crate) mod connections;
 
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::caches::Caches;
-use self::known_ids::KnownIds;
-use crate::error::Result;
-use crate::flights::{Flights, Key};
+use self::connections::Connections;
+use crate::cache::Ticket;
+use crate::error::{NexusError, Result};
+use crate::flights::{self, Flights, Response};
 use crate::gateway::{Gateway, Request};
 use crate::log::Log;
 use crate::options::NexusClientOptions;
 use crate::slot::Asker;
 use crate::sync::Shared;
-use crate::tenant::Tenant;
-use crate::time::MAX_DURATION;
+use crate::time::{Deadline, MAX_DURATION};
 use crate::transport::Transport;
 
 /// The longest time for which a caller with a stale token waits for a newer token.
@@ -45,56 +44,8 @@ pub(crate) struct Inner {
     pub(crate) max_stale_wait: Duration,
 }
 
-/// The tokens and connections that a client keeps track of. A form for a credential shares them, and may outlive the client.
-#[derive(Default)]
-pub(crate) struct Connections {
-    pub(crate) caches: Caches,
-    pub(crate) known_ids: KnownIds,
-}
-
-impl Connections {
-    /// Returns the key of a call by connection id, and the call's request. If the id is known, the call takes turns with the
-    /// calls that name its workspace and provider, and counts towards the rate limit of its workspace.
-    pub(crate) fn by_id(&self, id: &str, request: Request) -> (Key, Request) {
-        let by_connection = request.of_connection(id);
-        match self.known_ids.tenant(id) {
-            Some(tenant) => {
-                let workspace_id = Some(&*tenant.workspace_id);
-                let by_tenant = by_connection.of_tenant(workspace_id, Some(&tenant.provider));
-                (Key::tenant(&tenant), by_tenant)
-            }
-            None => (Key::Connection(id.into()), by_connection),
-        }
-    }
-
-    /// Notes that a connection is active. The first time, removes the tokens of the connection before it from the caches.
-    pub(crate) fn note_active(&self, id: &str) {
-        if let Some(tenant) = self.known_ids.note_active(id) {
-            self.remove_tokens(&tenant);
-        }
-    }
-
-    /// Removes the tokens of a connection whose credential has changed from all caches that the client has filled. If the
-    /// client has not requested the connection, removes all tokens of this workspace and provider, where `None` stands for
-    /// all, because any of them may be the connection's.
-    pub(crate) fn remove_changed(
-        &self,
-        id: Option<&str>,
-        workspace_id: Option<&str>,
-        provider: Option<&str>,
-    ) {
-        match id.and_then(|id| self.known_ids.tenant(id)) {
-            Some(tenant) => self.remove_tokens(&tenant),
-            None => self.caches.remove(workspace_id, provider),
-        }
-    }
-
-    /// Removes the tenant's tokens from all caches that the client has filled.
-    fn remove_tokens(&self, tenant: &Tenant) {
-        self.caches
-            .remove(Some(&tenant.workspace_id), Some(&tenant.provider));
-    }
-}
+// A panic poisons nothing: the locks of `parking_lot` know no poison, and no code that can panic runs while one is held.
+impl RefUnwindSafe for Inner {}
 
 impl Inner {
     /// Checks the options and builds the parts.
@@ -118,6 +69,32 @@ impl Inner {
             asker,
             max_stale_wait: MAX_STALE_WAIT,
         })
+    }
+
+    /// Makes a call that can refresh a token. Blocks at most until the deadline. If the user has to connect again, removes the
+    /// tenant's tokens from all caches that the client has filled. Returns `None` if the caller has to look at the ticket's
+    /// slot again.
+    pub(crate) fn run(
+        &self,
+        request: Request,
+        ticket: Option<Ticket>,
+        deadline: Deadline,
+    ) -> Result<Option<Arc<Response>>> {
+        let subject = request.subject.clone();
+        let outcome = self.flights.run(request, ticket, deadline);
+        if let (Some(workspace_id), Some(provider)) = (&subject.workspace_id, &subject.provider)
+            && outcome.as_ref().is_err_and(NexusError::needs_reconnect)
+        {
+            let caches = &self.connections.caches;
+            caches.remove(Some(workspace_id), Some(provider));
+        }
+        outcome.map_err(|error| error.about(&subject))
+    }
+
+    /// Makes a call without a ticket.
+    pub(crate) fn call(&self, request: Request, deadline: Deadline) -> Result<Arc<Response>> {
+        let response = self.run(request, None, deadline)?;
+        response.ok_or_else(flights::timed_out)
     }
 }
 

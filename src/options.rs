@@ -518,7 +518,7 @@ fn variable(name: &str, value: Option<OsString>) -> Result<String> {
     Ok(text.trim().to_owned())
 }
 
-// A panic leaves the options as they were. Their lock and their agent are only called by a client: see `NexusClient`.
+// A panic leaves the options as they were. Their lock and their agent are only called by a client: see `Inner`.
 impl UnwindSafe for NexusClientOptions {}
 impl RefUnwindSafe for NexusClientOptions {}
 

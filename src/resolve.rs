@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use crate::cache::{Ticket, TokenCache};
+use crate::error::Result;
 use crate::error::meaning::RESOLVE;
-use crate::error::{NexusError, Result};
-use crate::flights::{Key, Response};
+use crate::flights::Response;
 use crate::gateway::Request;
 use crate::inner::Inner;
-use crate::slot::{Reason, Want};
+use crate::slot::{Question, Reason, Want};
 use crate::tenant::Tenant;
 use crate::time::{Deadline, Now};
 use crate::token::CachedToken;
@@ -36,17 +36,17 @@ impl Inner {
     ) -> Result<(Arc<CachedToken>, Source)> {
         tenant.check()?;
         loop {
-            let ticket = match cache.want(tenant, &Reason::Needed, &self.asker, Now::read()) {
+            let question = match cache.want(tenant, &Reason::Needed, &self.asker, Now::read()) {
                 Want::Use(token) | Want::Keep(token, _) => return Ok((token, Source::Cache)),
-                Want::Ask(ticket) => ticket,
+                Want::Ask(question) => question,
             };
-            let has_stale = ticket.question.has_stale;
+            let has_stale = question.has_stale;
             let limit = if has_stale {
                 self.stale_deadline(deadline)
             } else {
                 deadline
             };
-            match self.ask(cache, tenant, ticket, limit) {
+            match self.ask(cache, tenant, question, limit) {
                 Ok(Some(token)) => return Ok((token, Source::Gateway)),
                 Ok(None) => {}
                 Err(error) if has_stale && !error.is_final() => {
@@ -80,12 +80,12 @@ impl Inner {
             _ => deadline,
         };
         loop {
-            let ticket = match cache.want(tenant, &reason, &self.asker, Now::read()) {
+            let question = match cache.want(tenant, &reason, &self.asker, Now::read()) {
                 Want::Use(token) => return Ok(Some(token)),
                 Want::Keep(_, failure) => return failure.map_or(Ok(None), Err),
-                Want::Ask(ticket) => ticket,
+                Want::Ask(question) => question,
             };
-            if let Some(token) = self.ask(cache, tenant, ticket, limit)? {
+            if let Some(token) = self.ask(cache, tenant, question, limit)? {
                 return Ok(Some(token).filter(|token| !token.same_credential(refused)));
             }
         }
@@ -94,9 +94,7 @@ impl Inner {
     /// Asks the gateway for the tenant's credential, bypassing every cache. Blocks at most until the deadline.
     pub(crate) fn resolve(&self, tenant: &Tenant, deadline: Deadline) -> Result<Arc<Response>> {
         tenant.check()?;
-        let key = Key::tenant(tenant);
-        let called = self.flights.call(&key, request(tenant), deadline);
-        self.note(&key, called)
+        self.call(request(tenant), deadline)
     }
 
     /// Returns the deadline of the wait for a newer token, for a caller with a stale token, and for an agent's request
@@ -107,32 +105,22 @@ impl Inner {
         Deadline::after(self.max_stale_wait.min(left.mul_f64(0.5)))
     }
 
-    /// Resolves the tenant's token for a ticket. Returns `None` if the caller has to look at the cache again.
+    /// Resolves the tenant's token for a question of its slot. Returns `None` if the caller has to look at the cache again.
     fn ask(
         &self,
         cache: &TokenCache,
-        tenant: &Tenant,
-        ticket: Ticket,
+        tenant: &Arc<Tenant>,
+        question: Question,
         deadline: Deadline,
     ) -> Result<Option<Arc<CachedToken>>> {
         self.connections.caches.add(cache);
-        let key = Key::tenant(tenant);
-        let ran = self
-            .flights
-            .run(&key, request(tenant), Some(ticket), deadline);
-        let response = self.note(&key, ran)?;
+        let ticket = Ticket {
+            cache: cache.clone(),
+            tenant: Arc::clone(tenant),
+            question,
+        };
+        let response = self.run(request(tenant), Some(ticket), deadline)?;
         response.map(|response| response.token.clone()).transpose()
-    }
-
-    /// Removes the tenant's tokens from all caches that the client has filled if the user has to connect again.
-    pub(crate) fn note<T>(&self, key: &Key, outcome: Result<T>) -> Result<T> {
-        if let Key::Tenant(workspace_id, provider) = key
-            && outcome.as_ref().is_err_and(NexusError::needs_reconnect)
-        {
-            let caches = &self.connections.caches;
-            caches.remove(Some(workspace_id), Some(provider));
-        }
-        outcome
     }
 }
 

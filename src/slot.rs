@@ -51,7 +51,7 @@ struct Held {
     inquiries: BTreeMap<u16, Inquiry>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Inquiry {
     /// The time until which nobody asks again.
     quiet_until: Option<Instant>,
@@ -80,11 +80,11 @@ pub(crate) enum Reason {
 }
 
 /// The way in which a caller gets a token.
-pub(crate) enum Want<Q> {
+pub(crate) enum Want {
     /// Uses this token.
     Use(Arc<CachedToken>),
     /// Asks the gateway.
-    Ask(Q),
+    Ask(Question),
     /// Keeps the refused token, because the gateway was asked about it a short time ago. It has confirmed the token, or has
     /// failed with this error.
     Keep(Arc<CachedToken>, Option<NexusError>),
@@ -107,16 +107,6 @@ pub(crate) type Outcome = Result<(Arc<CachedToken>, Now)>;
 /// Returns whether a status may mean that an API refuses the token.
 pub(crate) fn is_refusal(status: u16) -> bool {
     matches!(status, 401 | 403)
-}
-
-impl<Q> Want<Q> {
-    pub(crate) fn map<T>(self, ticket: impl FnOnce(Q) -> T) -> Want<T> {
-        match self {
-            Self::Use(token) => Want::Use(token),
-            Self::Ask(question) => Want::Ask(ticket(question)),
-            Self::Keep(token, failure) => Want::Keep(token, failure),
-        }
-    }
 }
 
 impl Slot {
@@ -150,7 +140,7 @@ impl Slot {
     }
 
     /// Decides what a caller does to get a token. A caller that is to ask must report the outcome with `done`.
-    pub(crate) fn want(&mut self, reason: &Reason, asker: &Asker, now: Now) -> Want<Question> {
+    pub(crate) fn want(&mut self, reason: &Reason, asker: &Asker, now: Now) -> Want {
         let usable = self
             .held
             .as_mut()
@@ -200,7 +190,9 @@ impl Slot {
         self.generation = Arc::new(*self.generation);
         match outcome {
             Ok((token, requested)) => {
-                let mut inquiries = self.inquiries_about(&token);
+                let old = self.held.take();
+                let same = old.filter(|held| held.token.same_credential(&token));
+                let mut inquiries = same.map(|held| held.inquiries).unwrap_or_default();
                 if let Reason::Refused(refused, status) = &question.reason
                     && refused.same_credential(&token)
                 {
@@ -234,32 +226,22 @@ impl Slot {
         let is_asked = Arc::strong_count(&self.generation) > 1;
         is_asked || self.held.as_ref().is_some_and(|held| held.is_usable(now))
     }
-
-    pub(crate) fn changed(&self) -> Option<Instant> {
-        *self.generation
-    }
-
-    /// Returns the questions about this credential.
-    fn inquiries_about(&self, token: &CachedToken) -> BTreeMap<u16, Inquiry> {
-        let held = self.held.as_ref();
-        let same = held.filter(|held| held.token.same_credential(token));
-        same.map(|held| held.inquiries.clone()).unwrap_or_default()
-    }
 }
 
 impl Question {
-    /// Returns whether the answer to a request that began at this time may be the answer to this question. `about` is the
-    /// refused token that the request is about, if any. An earlier request may return a token that has been removed or
+    /// Returns whether the answer to a request that began at this time may be the answer to this question. `first` is the
+    /// question that the request was sent for, if any. An earlier request may return a token that has been removed or
     /// refused since.
-    pub(crate) fn is_answered_by(&self, began: Instant, about: Option<&CachedToken>) -> bool {
+    pub(crate) fn is_answered_by(&self, began: Instant, first: Option<&Self>) -> bool {
         let is_later = |changed| changed < began;
+        let about = first.and_then(Self::refused);
         let is_about =
             |refused: &Arc<CachedToken>| about.is_some_and(|about| about.same_credential(refused));
         self.generation.is_none_or(is_later) && self.refused().is_none_or(is_about)
     }
 
     /// Returns the refused token that the question is about.
-    pub(crate) fn refused(&self) -> Option<&Arc<CachedToken>> {
+    fn refused(&self) -> Option<&Arc<CachedToken>> {
         match &self.reason {
             Reason::Refused(token, _) => Some(token),
             Reason::Needed => None,

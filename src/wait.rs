@@ -220,7 +220,7 @@ pub(crate) fn until_final(
                 }
                 format!("the last status was `{status}`; let the user consent, or wait longer")
             }
-            Err(error) if !error.ends_wait() && (has_responded || !error.is_lasting_failure()) => {
+            Err(error) if !error.ends_wait(has_responded) => {
                 at_least = error.retry_after().unwrap_or_default().min(MAX_RETRY_AFTER);
                 format!("the last poll failed with {error}")
             }

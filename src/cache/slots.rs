@@ -20,7 +20,7 @@ pub(super) struct Slots {
     /// The slots by provider, and then by workspace. A map with pairs as keys would need an allocation for each lookup.
     providers: HashMap<Box<str>, HashMap<Box<str>, Slot>>,
     insertions: usize,
-    /// The last change to a slot that is no longer here. A new slot counts as changed then.
+    /// The last time at which slots were removed. A new slot counts as changed then, because its old one may have changed.
     removed: Option<Instant>,
 }
 
@@ -90,19 +90,17 @@ impl Slots {
     /// Removes unused slots. If there is still no room for the next `PURGE_INTERVAL` slots, removes others too.
     fn purge(&mut self, now: Now) {
         let mut room = MAX_SLOTS - PURGE_INTERVAL;
-        let mut removed = self.removed;
         self.providers.retain(|_, workspaces| {
             workspaces.retain(|_, slot| {
                 let keep = room > 0 && slot.is_in_use(now);
                 if keep {
                     room = room.saturating_sub(1);
                 } else {
-                    removed = removed.max(slot.changed());
+                    self.removed = Some(Instant::now());
                 }
                 keep
             });
             !workspaces.is_empty()
         });
-        self.removed = removed;
     }
 }

@@ -7,7 +7,6 @@ use crate::connection::{
 };
 use crate::error::meaning::{REFRESH, REQUEST_CONNECTION};
 use crate::error::{NexusError, Result};
-use crate::flights::Key;
 use crate::gateway::{Request, with_id};
 use crate::json::Object;
 use crate::tenant::Tenant;
@@ -53,10 +52,7 @@ impl NexusClient {
         let response = RequestConnectionResponse::from_json(self.send(&request)?)
             .map_err(|error| error.about(&request.subject))?;
         let tenant = Tenant::new(&input.user_id, &input.provider_name);
-        self.0
-            .connections
-            .known_ids
-            .add(&response.connection_id, tenant);
+        self.0.connections.add(&response.connection_id, tenant);
         Ok(response)
     }
 
@@ -95,9 +91,8 @@ impl NexusClient {
         let deadline = self.0.gateway.longest_call();
         let tenant = Tenant::new(workspace_id, provider);
         let response = match self.0.resolve(&tenant, deadline) {
-            Ok(response) => response,
             Err(error) if error.needs_reconnect() => return Ok(false),
-            Err(error) => return Err(error),
+            resolved => resolved?,
         };
         TokenResponse::from_json(response.body.clone().into())?;
         Ok(true)
@@ -313,10 +308,9 @@ impl NexusClient {
         let request = Request::delete("revoke", target)
             .of_tenant(workspace_id.as_deref(), None)
             .of_connection(connection_id);
-        let key = Key::Connection(connection_id.into());
         let send = || self.0.gateway.send(&request);
-        let confirmed = self.0.flights.confirm(&key, &request, send(), send);
-        let result = confirmed
+        let answer = self.0.flights.ask(&request, send);
+        let result = answer
             .and_then(|success| RevokeResult::from_json(success.body.into()))
             .map_err(|error| error.about(&request.subject));
         let error = result.as_ref().err();
@@ -330,13 +324,8 @@ impl NexusClient {
 
     fn status(&self, connection_id: &str, deadline: Deadline) -> Result<ConnectionStatus> {
         let path = with_id("/v1/check-connection/", "connection_id", connection_id)?;
-        let response = self.call_by_id(
-            connection_id,
-            Request::get("check_connection", path),
-            deadline,
-        )?;
-        let status =
-            ConnectionStatus::of(&response).map_err(|error| error.of_connection(connection_id))?;
+        let request = Request::get("check_connection", path);
+        let status = self.call_by_id(connection_id, request, deadline, ConnectionStatus::of)?;
         if status == ConnectionStatus::Active {
             self.0.connections.note_active(connection_id);
         }
@@ -354,21 +343,21 @@ impl NexusClient {
         connection_id: &str,
         deadline: Deadline,
     ) -> Result<TokenResponse> {
-        let response = self.call_by_id(connection_id, request, deadline)?;
-        let token = TokenResponse::from_json(response.into())
-            .map_err(|error| error.of_connection(connection_id))?;
+        let read = |body: &Object| TokenResponse::from_json(body.clone().into());
+        let token = self.call_by_id(connection_id, request, deadline, read)?;
         self.0.connections.note_active(connection_id);
         Ok(token)
     }
 
-    fn call_by_id(
+    fn call_by_id<T>(
         &self,
         connection_id: &str,
         request: Request,
         deadline: Deadline,
-    ) -> Result<Object> {
-        let (key, named_request) = self.0.connections.by_id(connection_id, request);
-        let called = self.0.flights.call(&key, named_request, deadline);
-        Ok(self.0.note(&key, called)?.body.clone())
+        read: impl Fn(&Object) -> Result<T>,
+    ) -> Result<T> {
+        let by_id = self.0.connections.by_id(connection_id, request);
+        let response = self.0.call(by_id, deadline)?;
+        read(&response.body).map_err(|error| error.of_connection(connection_id))
     }
 }

@@ -6,7 +6,7 @@ use super::NexusClient;
 use crate::capture::{CaptureSchema, CapturedCredential};
 use crate::error::{self, Result};
 use crate::gateway::{Gateway, Request};
-use crate::inner::Connections;
+use crate::inner::connections::Connections;
 use crate::json::Object;
 use crate::url;
 

@@ -6,10 +6,8 @@ use super::NexusClient;
 use crate::error::{NexusError, Result};
 use crate::fetch::access::Credential;
 use crate::fetch::fetcher::Fetcher;
-use crate::flights::Key;
 use crate::gateway::{Request, with_id};
 use crate::session::{AgentSession, AgentSessionInput};
-use crate::tenant::Tenant;
 
 /// The name of a request for a session.
 const OPERATION: &str = "request_agent_session";
@@ -64,25 +62,18 @@ impl NexusClient {
             Some(token) => Request::post(OPERATION, "/v1/agent-sessions/obo").secret(token.clone()),
             None => Request::post(OPERATION, "/v1/agent-sessions"),
         };
-        let request = post
+        let for_tenant = post
             .of_tenant(
                 input.workspace_id.as_deref(),
                 input.provider_name.as_deref(),
             )
             .json(&input.body());
-        let subject = request.subject.clone();
-        let deadline = self.0.gateway.longest_call();
-        let tenant = input
-            .workspace_id
-            .as_ref()
-            .zip(input.provider_name.as_ref());
-        let (key, named_request) = if let Some((workspace_id, provider)) = tenant {
-            (Key::tenant(&Tenant::new(workspace_id, provider)), request)
-        } else {
-            let id = input.connection_id.as_deref().unwrap_or_default();
-            self.0.connections.by_id(id, request)
+        let request = match &input.connection_id {
+            Some(id) => self.0.connections.by_id(id, for_tenant),
+            None => for_tenant,
         };
-        let response = self.0.flights.call(&key, named_request, deadline);
+        let subject = request.subject.clone();
+        let response = self.0.call(request, self.0.gateway.longest_call());
         let session = response
             .map_err(of_session)
             .and_then(|response| AgentSession::from_json(response.body.clone().into()));

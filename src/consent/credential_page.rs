@@ -14,7 +14,7 @@ use crate::client::NexusClient;
 use crate::client::credentials::capture;
 use crate::error::{ErrorKind, NexusError};
 use crate::gateway::Gateway;
-use crate::inner::Connections;
+use crate::inner::connections::Connections;
 use crate::json::Object;
 use crate::loopback::{Request, Response};
 use crate::wait::browser::BrowserReturns;

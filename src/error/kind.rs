@@ -1,5 +1,7 @@
 //! The kinds of errors, the codes, and the places of failures.
 
+use Origin::{Api, Gateway, Local};
+
 /// A class of failure, to `match` on. [`NexusError::code`](super::NexusError::code) is more specific.
 ///
 /// # Example
@@ -126,25 +128,25 @@ pub enum Origin {
     Api,
 }
 
-/// The kinds and their names.
-const CODES: [(ErrorKind, &str); 14] = [
-    (ErrorKind::InvalidInput, "invalid_input"),
-    (ErrorKind::InvalidResponse, "invalid_response"),
-    (ErrorKind::InvalidCredentials, "invalid_credentials"),
-    (ErrorKind::MaxRetriesExceeded, "max_retries_exceeded"),
-    (ErrorKind::RequestFailed, "request_failed"),
-    (ErrorKind::Timeout, "timeout"),
-    (ErrorKind::UnsupportedStrategy, "unsupported_strategy"),
-    (ErrorKind::HostNotAllowed, "host_not_allowed"),
-    (ErrorKind::InsecureUrl, "insecure_url"),
-    (ErrorKind::BodyTooLarge, "body_too_large"),
-    (ErrorKind::TooManyRedirects, "too_many_redirects"),
-    (ErrorKind::Aborted, "aborted"),
-    (ErrorKind::Gateway, "gateway"),
-    (ErrorKind::Api, "api"),
-];
-
 impl ErrorKind {
+    /// The kinds, their names, and the origin of most of their errors.
+    const CODES: [(Self, &'static str, Origin); 14] = [
+        (Self::InvalidInput, "invalid_input", Local),
+        (Self::InvalidResponse, "invalid_response", Gateway),
+        (Self::InvalidCredentials, "invalid_credentials", Gateway),
+        (Self::MaxRetriesExceeded, "max_retries_exceeded", Gateway),
+        (Self::RequestFailed, "request_failed", Gateway),
+        (Self::Timeout, "timeout", Gateway),
+        (Self::UnsupportedStrategy, "unsupported_strategy", Local),
+        (Self::HostNotAllowed, "host_not_allowed", Local),
+        (Self::InsecureUrl, "insecure_url", Local),
+        (Self::BodyTooLarge, "body_too_large", Api),
+        (Self::TooManyRedirects, "too_many_redirects", Api),
+        (Self::Aborted, "aborted", Local),
+        (Self::Gateway, "gateway", Gateway),
+        (Self::Api, "api", Api),
+    ];
+
     /// Returns the name of the kind, which is the code of its errors. The kinds that have several codes are `gateway` and
     /// `api`.
     ///
@@ -155,33 +157,19 @@ impl ErrorKind {
     /// ```
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        let found = CODES.iter().find(|(kind, _)| *kind == self);
-        found.map_or("", |(_, name)| name)
+        let found = Self::CODES.iter().find(|(kind, ..)| *kind == self);
+        found.map_or("", |(_, name, _)| name)
     }
 
     /// Returns the kind with this name.
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        let found = CODES.iter().find(|(_, own)| *own == name);
-        found.map(|(kind, _)| *kind)
+        let found = Self::CODES.iter().find(|(_, own, _)| *own == name);
+        found.map(|(kind, ..)| *kind)
     }
 
-    pub(super) fn of_code(code: &str) -> Self {
-        if code == "credential_refused" {
-            return Self::Api;
-        }
-        Self::from_name(code).unwrap_or(Self::Gateway)
-    }
-
-    /// Returns the origin of most errors of a kind, and whether a request may have been sent before them.
-    pub(super) fn usual_origin(self) -> (Origin, bool) {
-        match self {
-            Self::InvalidInput
-            | Self::UnsupportedStrategy
-            | Self::HostNotAllowed
-            | Self::InsecureUrl
-            | Self::Aborted => (Origin::Local, false),
-            Self::BodyTooLarge | Self::TooManyRedirects | Self::Api => (Origin::Api, true),
-            _ => (Origin::Gateway, true),
-        }
+    /// Returns the origin of most errors of a kind.
+    pub(super) fn usual_origin(self) -> Origin {
+        let found = Self::CODES.iter().find(|(kind, ..)| *kind == self);
+        found.map_or(Gateway, |(.., origin)| *origin)
     }
 }

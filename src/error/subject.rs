@@ -49,7 +49,8 @@ impl Subject {
     }
 }
 
-/// Writes all parts in one line, such as `workspace "acme", provider "github"`.
+/// Writes all parts in one line, such as `workspace "acme", provider "github"`. Names are cut after 100 characters, and their
+/// control and invisible characters are escaped.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [
@@ -61,15 +62,11 @@ impl fmt::Display for Subject {
         let mut separator = "";
         for (what, name) in parts {
             if let Some(name) = name {
-                write!(f, "{separator}{what} {}", quoted(name))?;
+                let shown = shortened(name, MAX_NAME);
+                write!(f, "{separator}{what} {shown:?}")?;
                 separator = ", ";
             }
         }
         Ok(())
     }
-}
-
-/// Returns the text in quotes, without control or invisible characters, and cut after 100 characters.
-fn quoted(text: &str) -> String {
-    format!("{:?}", shortened(text, MAX_NAME))
 }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 
 use ureq::http::HeaderMap;
@@ -548,10 +547,6 @@ impl Fetcher {
         Ok((head.status.as_u16(), head.headers))
     }
 }
-
-// A panic poisons nothing: the locks of `parking_lot` know no poison, and no code that can panic runs while one is held.
-impl UnwindSafe for Fetcher {}
-impl RefUnwindSafe for Fetcher {}
 
 impl fmt::Debug for Fetcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -83,7 +83,7 @@ fn has_parent_segment(path: &str) -> bool {
     for c in path.chars() {
         match c {
             '\u{2024}' | '\u{3002}' | '\u{FE12}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => {
-                plain.push('.')
+                plain.push('.');
             }
             '\u{2025}' | '\u{2026}' | '\u{FE19}' | '\u{FE30}' => plain.push_str(".."),
             '\u{A5}' | '\u{2044}' | '\u{20A9}' | '\u{2215}' | '\u{2216}' | '\u{FE68}'

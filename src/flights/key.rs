@@ -1,10 +1,10 @@
 //! The connection that a call is for.
 
-use crate::tenant::Tenant;
+use crate::error::Subject;
 
 /// The connection that a call is for. Calls with the same key take turns, in the client and among processes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Key {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Key {
     /// A workspace, and a provider in lower case. A gateway ignores the case of the provider's name when a connection is
     /// requested, but not when its token is resolved.
     Tenant(Box<str>, Box<str>),
@@ -13,9 +13,13 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    pub(crate) fn tenant(tenant: &Tenant) -> Self {
-        let provider = tenant.provider.to_lowercase();
-        Self::Tenant(tenant.workspace_id.clone(), provider.into())
+    pub(super) fn of(subject: &Subject) -> Self {
+        match (&subject.workspace_id, &subject.provider) {
+            (Some(workspace_id), Some(provider)) => {
+                Self::Tenant(workspace_id.clone(), provider.to_lowercase().into())
+            }
+            _ => Self::Connection(subject.connection_id.clone().unwrap_or_default()),
+        }
     }
 
     pub(super) fn provider(&self) -> Option<&str> {
@@ -51,12 +55,12 @@ mod tests {
     use super::*;
 
     fn tenant(workspace_id: &str, provider: &str) -> Key {
-        Key::tenant(&Tenant::new(workspace_id, provider))
+        Key::of(&Subject::tenant(workspace_id, provider))
     }
 
     #[test]
     fn keys_never_change_and_tell_nothing() {
-        let connection = |id: &str| Key::Connection(id.into());
+        let connection = |id: &str| Key::of(&Subject::connection(id));
         let name = tenant("acme", "github").lock_name("https://gateway");
         assert_eq!(name, "78076186090d0aa8a64d13d1c4a33ebf");
         let name = connection("c-1").lock_name("https://gateway");

@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::cache::TokenCache;
-use crate::error::meaning;
 use crate::fetch::access::Credential;
 use crate::fetch::fetcher::Fetcher;
 use crate::inner::{Handle, Inner};
@@ -114,14 +113,14 @@ impl Scripted {
 
     fn leave_by_id(&self, id: &str) {
         let request = Request::get("token", "/v1/token");
-        let (key, request) = self.handle.connections.by_id(id, request);
-        let left = self.handle.flights.call(&key, request, at_once());
+        let request = self.handle.connections.by_id(id, request);
+        let left = self.handle.call(request, at_once());
         let left = left.map(drop);
         assert_eq!(left.unwrap_err().code(), "timeout");
     }
 
     fn wait_for_callers(&self, provider: &str, callers: usize) {
-        let key = Key::tenant(&Tenant::new("ws", provider));
+        let key = Key::of(&Subject::tenant("ws", provider));
         wait_until(|| waiting_for(&self.handle, &key) == callers);
     }
 }
@@ -269,20 +268,17 @@ fn calls_for_one_connection_join_or_take_turns() {
             running.fetch_sub(1, Ordering::SeqCst);
             token(&format!("t-{number}"), 3600)
         });
-        let Inner {
-            flights,
-            connections,
-            ..
-        } = &*scripted.handle;
+        let connections = &scripted.handle.connections;
         let call = |request| {
-            let (key, request) = connections.by_id("c", request);
-            flights.call(&key, request, far()).unwrap().body.clone()
+            let request = connections.by_id("c", request);
+            let called = scripted.handle.call(request, far());
+            called.unwrap().body.clone()
         };
         let get = |path| call(Request::get("get", path));
-        let mut key = Key::Connection("c".into());
+        let mut key = Key::of(&Subject::connection("c"));
         if is_known {
-            connections.known_ids.add("c", tenant.clone());
-            key = Key::tenant(&tenant);
+            connections.add("c", tenant.clone());
+            key = Key::of(&Subject::tenant("ws", "p"));
         }
         thread::scope(|scope| {
             let first = scope.spawn(|| get("/v1/token/c"));
@@ -542,7 +538,11 @@ fn ticket(cache: &TokenCache, reason: &Reason) -> Ticket {
         uses_stale: true,
     };
     match cache.want(&tenant(), reason, &asker, Now::read()) {
-        Want::Ask(ticket) => ticket,
+        Want::Ask(question) => Ticket {
+            cache: cache.clone(),
+            tenant: tenant(),
+            question,
+        },
         Want::Use(token) | Want::Keep(token, _) => panic!("has {}", token.access_token),
     }
 }
@@ -552,14 +552,9 @@ fn ticket(cache: &TokenCache, reason: &Reason) -> Ticket {
 fn a_caller_whose_slot_has_changed_looks_at_the_slot_again() {
     let scripted = Scripted::new(|_, _| token("t", 3600));
     let run = |ticket| {
-        let key = Key::tenant(&tenant());
+        let request = Request::get(RESOLVE, "/v1/resolve");
         let flights = &scripted.handle.flights;
-        flights.run(
-            &key,
-            Request::get(RESOLVE, "/v1/resolve"),
-            Some(ticket),
-            far(),
-        )
+        flights.run(request, Some(ticket), far())
     };
     let changes: [fn(&TokenCache); 2] = [
         |cache| cache.set("ws", "p", expiring("set", 3600)),
@@ -619,8 +614,7 @@ fn a_flight_serves_the_same_request_without_a_body_about_the_same_token() {
         ),
     ];
     for (number, (first, begun_for, second, joins_for, shared)) in table.into_iter().enumerate() {
-        let key = Key::tenant(&tenant());
-        let flight = register(&mut Vec::new(), &key, first, begun_for);
+        let flight = register(&mut Vec::new(), first, begun_for);
         let found = flight.serves(&second, joins_for.as_ref());
         assert_eq!(found, shared, "row {number}");
     }

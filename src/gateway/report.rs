@@ -1,10 +1,10 @@
 //! Reports each attempt to reach the gateway, to the program's `on_call` and to the log.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Attempt, Gateway, Request, Success};
-use crate::error::Result;
+use super::{Gateway, Request, Success};
 use crate::error::meaning::RESOLVE;
+use crate::error::{NexusError, Result};
 use crate::options::GatewayCall;
 use crate::panics;
 
@@ -13,11 +13,15 @@ const MAX_OUTAGES: usize = 1000;
 
 impl Gateway {
     /// Reports an attempt. Must be called without a lock, because the program's function may take its time.
-    pub(super) fn report(&self, request: &Request, number: u32, attempt: &Attempt) {
+    pub(super) fn report(
+        &self,
+        request: &Request,
+        number: u32,
+        duration: Duration,
+        error: Option<&NexusError>,
+    ) {
         let subject = &request.subject;
         let operation = request.operation;
-        let duration = attempt.duration;
-        let error = attempt.outcome.as_ref().err();
         let attempts = self.options.retry_policy.attempts();
         let ms = duration.as_millis();
         match error {

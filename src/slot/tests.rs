@@ -370,11 +370,11 @@ fn a_question_is_answered_by_a_request_that_began_later_and_is_about_the_same() 
     life.apply(2, Remove);
     life.apply(2, Need);
     life.apply(2, Refuse("t"));
-    let [unchanged, removed, refused] = life.questions.as_slice() else {
-        panic!("three questions");
+    life.apply(2, Refuse("u"));
+    let [unchanged, removed, refused, other] = life.questions.as_slice() else {
+        panic!("four questions");
     };
-    let (same, other) = (life.token("t", 0, 9), life.token("u", 0, 9));
-    let (same, other) = (Some(&*same), Some(&*other));
+    let (needed, same, other) = (Some(removed), Some(refused), Some(other));
     let table = [
         (unchanged, before, None, true),
         (unchanged, before, other, true),
@@ -382,12 +382,13 @@ fn a_question_is_answered_by_a_request_that_began_later_and_is_about_the_same() 
         (removed, life.at(2).mono, None, false),
         (removed, after, None, true),
         (refused, after, None, false),
+        (refused, after, needed, false),
         (refused, after, other, false),
         (refused, before, same, false),
         (refused, after, same, true),
     ];
-    for (number, (question, began, about, answered)) in table.into_iter().enumerate() {
-        let found = question.is_answered_by(began, about);
+    for (number, (question, began, first, answered)) in table.into_iter().enumerate() {
+        let found = question.is_answered_by(began, first);
         assert_eq!(found, answered, "row {number}");
     }
 }

@@ -1,12 +1,10 @@
 use super::super::register;
 use super::*;
-use crate::flights::Key;
 use crate::gateway::Request;
 use crate::inner::Inner;
 use crate::lock::{LockOption, ProcessLock, RefreshLock};
 use crate::log::{Log, LogLevel};
 use crate::options::NexusClientOptions;
-use crate::tenant::Tenant;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,8 +33,8 @@ fn flights(lock: ProcessLock) -> Flights {
 }
 
 fn flight() -> Arc<Flight> {
-    let key = Key::tenant(&Tenant::new("ws", "p"));
-    register(&mut Vec::new(), &key, Request::get("get", "/r"), None)
+    let request = Request::get("get", "/r").of_tenant(Some("ws"), Some("p"));
+    register(&mut Vec::new(), request, None)
 }
 
 fn guard() -> Box<dyn Send> {

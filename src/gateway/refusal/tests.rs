@@ -242,7 +242,7 @@ fn redirects_of_the_gateway() {
         );
         assert_eq!(error.message(), expected);
         assert_eq!(error.code(), format!("http_{status}"));
-        assert!(!error.is_retryable() && !error.ends_wait());
+        assert!(!error.is_retryable() && !error.ends_wait(true));
     }
 }
 

@@ -248,8 +248,8 @@ impl Flights {
     /// Asks the gateway with `send`, and asks again where the first answer does not tell. After `token_expired`, only the
     /// second response tells whether the provider was down for a moment or has refused for good. If the gateway has not found
     /// a connection, makes sure that the connection is missing. A broker also says so while its database is away or out of
-    /// connections. So the same question must have the same answer a moment later, once the list of providers has answered,
-    /// which needs the database too. Any other answer is returned as it is.
+    /// connections. So the list of providers must answer, which needs the database too, and the same question must have the
+    /// same answer a moment later. Any other answer is returned as it is.
     ///
     /// # Errors
     ///
@@ -273,11 +273,11 @@ impl Flights {
         if !is_missing || !request.is_repeatable() {
             return answer;
         }
+        let listed = last.map_or_else(|| self.ask_for_providers(), Ok)?;
         if !self.pause(CONFIRMATION_PAUSE) {
             let message = "the client was dropped or drained before the gateway's answer was confirmed; try again";
             return Err(NexusError::new(ErrorKind::Timeout, message).local());
         }
-        let listed = last.map_or_else(|| self.ask_for_providers(), Ok)?;
         match send() {
             Err(error) if error.is_missing() => {
                 let subject = request.subject.clone();

@@ -134,9 +134,7 @@ impl Hop<'_> {
     /// because a server has chosen it.
     pub(crate) fn not_allowed(&self, kind: ErrorKind) -> NexusError {
         let leads = match kind {
-            ErrorKind::InsecureUrl => {
-                "to plain http on a host that may be another machine"
-            }
+            ErrorKind::InsecureUrl => "to plain http on a host that may be another machine",
             _ => "to a host that is not allowed",
         };
         self.refused(kind, leads)

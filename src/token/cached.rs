@@ -213,18 +213,8 @@ impl CachedToken {
 
     /// Refuses a header that a program has set although no header carries the credential.
     fn check_header(&self) -> Result<()> {
-        let is_unused = match &self.place {
-            Place::Header => false,
-            Place::Query(_) | Place::Path(_) => {
-                !(self.header_name.is_empty() && self.value_prefix.is_empty())
-            }
-            #[cfg(feature = "signing")]
-            Place::Signature(Signature::Aws(_)) => {
-                self.header_name != "Authorization" || !self.value_prefix.is_empty()
-            }
-            #[cfg(feature = "signing")]
-            Place::Signature(_) => !self.value_prefix.is_empty(),
-        };
+        let is_named = self.is_in_url() && !self.header_name.is_empty();
+        let is_unused = self.place != Place::Header && (is_named || !self.value_prefix.is_empty());
         if is_unused {
             let problem = "is set, but no header carries this credential; call CachedToken::header to put it into one";
             return Err(NexusError::invalid_input(

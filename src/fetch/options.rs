@@ -240,15 +240,11 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
-        let set = match serde_json::to_vec(value) {
-            Ok(data) => {
-                self.data = Some(data);
-                self.is_json = true;
-                Ok(())
-            }
-            Err(error) => Err(NexusError::invalid_input("json", error)),
-        };
-        self.noting(set)
+        let encoded = serde_json::to_vec(value).map(|data| {
+            self.data = Some(data);
+            self.is_json = true;
+        });
+        self.noting(encoded.map_err(|error| NexusError::invalid_input("json", error)))
     }
 
     /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects and

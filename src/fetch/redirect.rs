@@ -61,7 +61,7 @@ impl Hop<'_> {
     ) -> Result<()> {
         let next = self.resolve(status, location)?;
         if url::is_https(&self.url) && !url::is_https(&next) {
-            return Err(self.insecure("from https to http"));
+            return Err(self.refused(ErrorKind::InsecureUrl, "from https to http"));
         }
         self.change_method(status);
         if !url::same_origin(&self.url, &next) {
@@ -125,7 +125,8 @@ impl Hop<'_> {
         }
         let has_secret = |text: String| secrets.hidden(&text, "").is_some();
         if url::decodings(&target.to_string()).any(has_secret) {
-            return Err(self.insecure("to another origin with the credential in its URL"));
+            let leads = "to another origin with the credential in its URL";
+            return Err(self.refused(ErrorKind::InsecureUrl, leads));
         }
         Ok(())
     }
@@ -138,10 +139,6 @@ impl Hop<'_> {
             _ => "to a host that is not allowed",
         };
         self.refused(kind, leads)
-    }
-
-    fn insecure(&self, leads: &str) -> NexusError {
-        self.refused(ErrorKind::InsecureUrl, leads)
     }
 
     fn refused(&self, kind: ErrorKind, leads: &str) -> NexusError {

@@ -25,13 +25,8 @@ pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
 pub(super) fn with_parameters(target: &str, added: &[(&str, &str)]) -> String {
     let end = target.find('#').unwrap_or(target.len());
     let (bare, fragment) = target.split_at(end);
-    let separator = if bare.contains('?') { '&' } else { '?' };
-    let pairs: Vec<_> = added
-        .iter()
-        .map(|(name, value)| format!("{name}={}", url::encode(value)))
-        .collect();
-    let query = pairs.join("&");
-    format!("{bare}{separator}{query}{fragment}")
+    let add = |url: String, (name, value): &(&str, &str)| url::with_parameter(&url, name, value);
+    added.iter().fold(bare.to_owned(), add) + fragment
 }
 
 /// Returns whether a string consists of 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12.

@@ -184,8 +184,10 @@ fn explain(error: &Error) -> (bool, String) {
         Error::Io(error) if error.kind() == ConnectionRefused => {
             "connection refused; check that the server is running and the port is right"
         }
-        // rustls errors have this kind.
-        Error::Io(error) if error.kind() == InvalidData => return explain_tls(error.to_string()),
+        error if is_tls(error) => {
+            let text = error.to_string();
+            return explain_tls(text.trim_start_matches("io: ").to_owned());
+        }
         Error::Io(error) if is_lookup(error) => NO_ADDRESS,
         Error::Io(error) => return (true, error.to_string()),
         Error::ConnectProxyFailed(why) => {
@@ -196,11 +198,6 @@ fn explain(error: &Error) -> (bool, String) {
                 format!("no connection through the proxy: {reason}; check the proxy settings");
             return (!wants_password, what);
         }
-        Error::Tls(problem) => return explain_tls(format!("TLS failed: {problem}")),
-        #[cfg(feature = "rustls")]
-        Error::Rustls(problem) => return explain_tls(format!("TLS failed: {problem}")),
-        #[cfg(feature = "native-tls")]
-        Error::NativeTls(problem) => return explain_tls(format!("TLS failed: {problem}")),
         Error::TlsRequired => {
             "https needs this crate's feature `rustls` (on by default) or `native-tls`; enable one of them"
         }

@@ -203,9 +203,7 @@ impl CachedToken {
     /// can carry a line break, and elsewhere it comes from copying. The fields of a path are checked when they are used,
     /// because a field that is not used may have several lines.
     pub(super) fn check_line_breaks(&self) -> Result<()> {
-        let others = self.other_secrets.iter().map(|secret| &**secret);
-        let mut secrets = others.chain([&*self.access_token]);
-        if secrets.any(has_line_break) {
+        if self.secrets("").into_iter().any(has_line_break) {
             return Err(several_lines());
         }
         Ok(())

@@ -36,16 +36,6 @@ pub(crate) enum Credential {
 }
 
 impl Access {
-    pub(super) fn new(client: &Handle, credential: Credential) -> Self {
-        Self {
-            client: client.clone(),
-            credential,
-            base: None,
-            hosts: None,
-            hide_credential: false,
-        }
-    }
-
     /// Returns the tenant or session of the fetcher, for errors and log lines. Empty for a tenant with a blank name.
     pub(super) fn subject(&self) -> Subject {
         match &self.credential {

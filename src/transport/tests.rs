@@ -18,6 +18,7 @@ use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
 use super::*;
+use crate::error::Origin;
 
 type Builder = ConfigBuilder<AgentScope>;
 

@@ -354,17 +354,11 @@ fn trust_advice() -> String {
     }
     let of_file = file.as_deref().and_then(problem_of_file);
     let of_folder = folder.as_deref().and_then(problem_of_folder);
-    let problem = of_file
-        .or(of_folder)
-        .map(|it| it + "; ")
-        .unwrap_or_default();
+    let problem = of_file.or(of_folder).unwrap_or_default();
     let named_file = file.map(|file| format!("SSL_CERT_FILE ({file})"));
     let named_folder = folder.map(|folder| format!("SSL_CERT_DIR ({folder})"));
-    let places = [named_file, named_folder]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(" or ");
+    let named: Vec<_> = named_file.into_iter().chain(named_folder).collect();
+    let places = named.join(" or ");
     format!("{problem}add the server's authority to {places} in PEM form, or set `agent`")
 }
 
@@ -377,14 +371,14 @@ fn problem_of_file(file: &str) -> Option<String> {
         Ok(_) if !has_certificate(&text) => "has no certificate in PEM form".to_owned(),
         Ok(_) => return None,
     };
-    Some(format!("the file {file} that SSL_CERT_FILE names {what}"))
+    Some(format!("the file {file} that SSL_CERT_FILE names {what}; "))
 }
 
 /// Returns why a folder that `SSL_CERT_DIR` names holds no certificates.
 fn problem_of_folder(folder: &str) -> Option<String> {
     let error = fs::read_dir(folder).err()?;
     Some(format!(
-        "the folder {folder} that SSL_CERT_DIR names cannot be read ({error})"
+        "the folder {folder} that SSL_CERT_DIR names cannot be read ({error}); "
     ))
 }
 

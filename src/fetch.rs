@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use ureq::http::HeaderMap;
 
 use crate::error::{ErrorKind, NexusError, Origin, Result};
-use crate::fetch::access::Access;
+use crate::fetch::access::{Access, Credential};
 use crate::fetch::download::Destination;
 use crate::fetch::options::{FetchOptions, Redirects};
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
@@ -239,7 +239,8 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         }
         let place = format!("{}: ", self.hop.place());
         let is_refused = head.status == 401 && self.hop.authenticated;
-        let is_confirmed = self.source == Source::Gateway && self.access.is_of_tenant();
+        let is_of_tenant = matches!(self.access.credential, Credential::Tenant(..));
+        let is_confirmed = self.source == Source::Gateway && is_of_tenant;
         Err(match self.doubt {
             Some(doubt) if is_refused => doubt,
             _ if is_refused && is_confirmed => result::refused(&place, &body),

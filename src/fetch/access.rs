@@ -45,11 +45,6 @@ impl Access {
         }
     }
 
-    /// Returns whether the gateway can be asked about the credential. A session's credential is never replaced.
-    pub(super) fn is_of_tenant(&self) -> bool {
-        matches!(self.credential, Credential::Tenant(..))
-    }
-
     /// Returns a token and its source. Blocks at most until the deadline.
     pub(super) fn token(&self, deadline: Deadline) -> Result<(Arc<CachedToken>, Source)> {
         match &self.credential {

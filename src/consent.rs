@@ -6,7 +6,6 @@ mod form;
 mod input;
 mod page;
 mod random;
-mod request;
 mod site;
 
 use std::fmt;

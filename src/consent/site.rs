@@ -9,8 +9,7 @@ use ureq::http::header::HOST;
 
 use super::credential_page::CredentialPage;
 use super::page;
-use super::request::{field, header};
-use crate::loopback::{Request, Response, Service};
+use crate::loopback::{Request, Response, Service, field};
 use crate::wait::browser::BrowserReturns;
 
 /// The maximum number of forms. A further form replaces the oldest.
@@ -52,7 +51,8 @@ impl Site {
     }
 
     fn route(&self, request: &Request) -> Response {
-        if header(request, &HOST) != Some(&self.authority) {
+        let host = request.headers().get(HOST);
+        if host.is_none_or(|host| *host != self.authority) {
             return page::not_found();
         }
         let path = request.uri().path();

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::loopback::fields;
+use crate::loopback::{field, fields};
 use crate::url;
 
 /// Decodes `%XX`, and keeps invalid escapes.
@@ -17,8 +17,7 @@ pub(super) fn parameters(query: Option<&str>) -> impl Iterator<Item = (String, S
 
 /// Returns the first value of a query parameter, or an empty string.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
-    let found = parameters(query).find(|(found, _)| found == name);
-    found.map(|(_, value)| value).unwrap_or_default()
+    field(query.unwrap_or_default(), name).unwrap_or_default()
 }
 
 /// Adds parameters to the query of a URL.

@@ -18,26 +18,13 @@ const MAX_FORMS: usize = 8;
 /// Serves the return URL and the forms, all at random paths.
 pub(super) struct Site {
     /// The only accepted `Host`. Another host name can point to this computer (DNS rebinding).
-    authority: String,
-    return_path: String,
-    returns: Arc<BrowserReturns>,
-    forms: Mutex<Vec<Arc<CredentialPage>>>,
+    pub(super) authority: String,
+    pub(super) return_path: String,
+    pub(super) returns: Arc<BrowserReturns>,
+    pub(super) forms: Mutex<Vec<Arc<CredentialPage>>>,
 }
 
 impl Site {
-    pub(super) fn new(
-        authority: String,
-        return_path: String,
-        returns: Arc<BrowserReturns>,
-    ) -> Self {
-        Self {
-            authority,
-            return_path,
-            returns,
-            forms: Mutex::default(),
-        }
-    }
-
     pub(super) fn origin(&self) -> String {
         format!("http://{}", self.authority)
     }

@@ -131,9 +131,10 @@ impl CredentialPage {
     fn problem(&self, error: &NexusError) -> Problem {
         let (code, message) = cause(error);
         let advice = self.advice(error, code);
-        Problem::Gateway {
+        Problem {
             texts: vec![advice, format!("Details: {message} ({code})")],
             is_final: matches!(code, "credentials_rejected" | "invalid_state"),
+            ..Problem::default()
         }
     }
 

@@ -122,12 +122,9 @@ impl RequestLog {
     }
 
     pub(super) fn count(&self, prefix: &str) -> usize {
-        let matching = |(path, _): &(&String, &usize)| path.starts_with(prefix);
-        self.counts
-            .iter()
-            .filter(matching)
-            .map(|(_, count)| count)
-            .sum()
+        let counts = self.counts.iter();
+        let matching = counts.filter(|(path, _)| path.starts_with(prefix));
+        matching.map(|(_, count)| count).sum()
     }
 
     pub(super) fn forget(&mut self) {

@@ -143,7 +143,10 @@ impl TokenResponse {
         let base_url = self.field("base_url");
         token.api_base_url = base_url.or_else(|| json::filled(&self.raw, "api_base_url"));
         match self.kind().as_deref() {
-            None | Some("oauth2") => Self::oauth2(&mut token)?,
+            None | Some("oauth2") if token.access_token.is_empty() => {
+                return Err(NexusError::no_credential("access_token"));
+            }
+            None | Some("oauth2") => token.use_type_as_prefix(),
             Some("header") => self.header(&mut token)?,
             Some("basic_auth") => self.basic_auth(&mut token)?,
             Some("query_param") => self.query_param(&mut token)?,
@@ -159,14 +162,6 @@ impl TokenResponse {
             token.to_header()?;
         }
         Ok(token)
-    }
-
-    fn oauth2(token: &mut CachedToken) -> Result<()> {
-        if token.access_token.is_empty() {
-            return Err(NexusError::no_credential("access_token"));
-        }
-        token.use_type_as_prefix();
-        Ok(())
     }
 
     fn header(&self, token: &mut CachedToken) -> Result<()> {

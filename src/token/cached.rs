@@ -203,10 +203,7 @@ impl CachedToken {
     /// can carry a line break, and elsewhere it comes from copying. The fields of a path are checked when they are used,
     /// because a field that is not used may have several lines.
     pub(super) fn check_line_breaks(&self) -> Result<()> {
-        if self.secrets("").into_iter().any(has_line_break) {
-            return Err(several_lines());
-        }
-        Ok(())
+        self.secrets("").into_iter().try_for_each(check_line_break)
     }
 
     /// Refuses a header that a program has set although no header carries the credential.
@@ -347,9 +344,7 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
                            literal braces as %7B and %7D";
             NexusError::new(ErrorKind::InvalidCredentials, problem)
         })?;
-        if has_line_break(value) {
-            return Err(several_lines());
-        }
+        check_line_break(value)?;
         filled.push_str(before);
         filled.push_str(&url::encode_credential(value, filled.contains('?')));
         rest = after;
@@ -361,13 +356,12 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
     Ok(filled + rest)
 }
 
-fn has_line_break(secret: &str) -> bool {
-    secret.contains(['\r', '\n'])
-}
-
-fn several_lines() -> NexusError {
-    let problem = "the credential has a line break; let the user connect the provider again, with the credential on a single line";
-    NexusError::new(ErrorKind::InvalidCredentials, problem)
+fn check_line_break(secret: &str) -> Result<()> {
+    if secret.contains(['\r', '\n']) {
+        let problem = "the credential has a line break; let the user connect the provider again, with the credential on a single line";
+        return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
+    }
+    Ok(())
 }
 
 /// Sets a query parameter, and removes all others of the same name.

@@ -32,8 +32,6 @@ pub(crate) struct Transport {
     pub(crate) has_callers_agent: bool,
     /// The proxies in the environment. `None` if the caller's own agent does not use them.
     proxies: Option<Proxies>,
-    /// The client's timeout, which is in the settings of the SDK's own agent.
-    timeout: Duration,
     /// True once `send` has had a response, so that a connection may be a pooled one.
     has_responded: AtomicBool,
     suspensions: Suspensions,
@@ -60,7 +58,6 @@ impl Transport {
             agents: Agents::new(agent.unwrap_or_else(own), !has_callers_agent),
             has_callers_agent,
             proxies,
-            timeout,
             has_responded: AtomicBool::new(false),
             suspensions: Suspensions::after(Now::read()),
         })
@@ -154,9 +151,10 @@ impl Transport {
     /// of its own, which costs about 6 % of a fetch from loopback. So a request whose time left is at most 1/64 shorter than
     /// the agent's timeout uses that timeout.
     fn is_usual(&self, proxy: Option<&Proxy>, left: Duration) -> bool {
+        let timeout = self.config().timeout_per_read().unwrap_or_default();
         !self.has_callers_agent
             && proxy == self.config().proxy()
-            && (self.timeout.mul_f32(63.0 / 64.0)..=self.timeout).contains(&left)
+            && (timeout.mul_f32(63.0 / 64.0)..=timeout).contains(&left)
     }
 
     /// Returns whether ureq must not ask for gzip, as it does by default. A range of a compressed body cannot be decoded, and

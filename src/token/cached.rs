@@ -226,7 +226,10 @@ impl CachedToken {
         self.check_header()?;
         let bare = url::without_fragment(url);
         match &self.place {
-            Place::Query(name) => Ok(with_query_param(bare, name, &self.access_token).into()),
+            Place::Query(name) => {
+                let others = url::without_parameter(bare, name);
+                Ok(url::with_parameter(&others, name, &self.access_token).into())
+            }
             Place::Path(fields) => Ok(fill_placeholders(bare, fields)?.into()),
             Place::Header => Ok(url.into()),
             #[cfg(feature = "signing")]
@@ -242,7 +245,7 @@ impl CachedToken {
         };
         let mut target = url::without_parameter(&url.to_string(), name);
         if authenticated {
-            target = with_query_param(&target, name, &self.access_token);
+            target = url::with_parameter(&target, name, &self.access_token);
         }
         let problem = "with the credential, the redirect's URL is too long; set Redirects::Manual";
         let parsed = target.parse();
@@ -362,11 +365,6 @@ fn check_line_break(secret: &str) -> Result<()> {
         return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
     }
     Ok(())
-}
-
-/// Sets a query parameter, and removes all others of the same name.
-fn with_query_param(url: &str, name: &str, value: &str) -> String {
-    url::with_parameter(&url::without_parameter(url, name), name, value)
 }
 
 #[cfg(test)]

@@ -95,13 +95,10 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         let is_done = !called.is_idempotent() && self.hop.options.method != called;
         let response = sent.map_err(|error| self.after_response(error));
         let response = response.and_then(|response| self.finish(response));
-        response.map_err(|error| {
-            if is_done && error.is_retryable() {
-                error.lasting()
-            } else {
-                error
-            }
-        })
+        match response {
+            Err(error) if is_done && error.is_retryable() => Err(error.lasting()),
+            other => other,
+        }
     }
 
     /// Completes an error. Once the API has responded, it has had a request of this call, so no error is local, apart from

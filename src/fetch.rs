@@ -156,10 +156,8 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
             let checked = self.access.check(&self.hop.url);
             checked.map_err(|error| self.hop.not_allowed(error.kind()).of_api())?;
         }
-        let place = self.hop.place();
-        let advice = "set Redirects::Manual to get the first redirect as the response";
-        let message = format!("{place}: more than {MAX_REDIRECTS} redirects; {advice}");
-        Err(NexusError::new(ErrorKind::TooManyRedirects, message))
+        let what = format!("more than {MAX_REDIRECTS} redirects");
+        Err(self.hop.error(ErrorKind::TooManyRedirects, &what))
     }
 
     /// Returns the deadline of the wait for a token: that of a call to the gateway, but not past the fetch's own.

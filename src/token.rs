@@ -108,8 +108,7 @@ impl TokenResponse {
         };
         if response.access_token.is_empty() {
             if response.credentials.is_none() {
-                let problem = "the gateway's response has no access_token and no credentials; check that gateway_url is the gateway's own address";
-                return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
+                return Err(json::unusable("has no access_token and no credentials"));
             }
             if let Some("header" | "query_param") = response.kind().as_deref() {
                 response.access_token = response.static_key().unwrap_or_default();

@@ -422,14 +422,15 @@ impl RevokeOptions {
     ///
     /// `invalid_input` for a blank workspace. Gateways would treat an empty `workspace_id` as any workspace.
     pub(crate) fn append_to(&self, path: &str) -> Result<String> {
+        let mut target = path.to_owned();
         if let Some(workspace_id) = &self.workspace_id {
             error::not_blank("workspace_id", workspace_id)?;
+            target = url::with_parameter(&target, "workspace_id", workspace_id);
         }
-        let parameters = [
-            ("workspace_id", self.workspace_id.as_deref()),
-            ("reason", self.reason.as_deref()),
-        ];
-        Ok(url::with_query(path, &parameters))
+        if let Some(reason) = &self.reason {
+            target = url::with_parameter(&target, "reason", reason);
+        }
+        Ok(target)
     }
 }
 

@@ -6,7 +6,6 @@ mod form;
 mod input;
 mod page;
 mod random;
-mod request;
 mod site;
 
 use std::fmt;
@@ -16,11 +15,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+
 use crate::client::NexusClient;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::loopback::{Limits, Server};
 use crate::wait::WaitOptions;
-use crate::wait::browser::{BrowserReturns, BrowserWait};
+use crate::wait::browser::BrowserWait;
 use credential_page::CredentialPage;
 use form::Form;
 use random::random;
@@ -79,7 +80,6 @@ const LIMITS: Limits = Limits {
 /// [`bind_to`](Self::bind_to) chooses the port.
 pub struct ConsentListener {
     return_url: String,
-    returns: Arc<BrowserReturns>,
     site: Arc<Site>,
     _server: Server,
 }
@@ -130,14 +130,15 @@ impl ConsentListener {
             80 => "127.0.0.1".to_owned(),
             port => format!("127.0.0.1:{port}"),
         };
-        let path = format!("/{}", random()?);
-        let return_url = format!("http://{authority}{path}");
-        let returns = Arc::new(BrowserReturns::default());
-        let site = Arc::new(Site::new(authority, path, Arc::clone(&returns)));
+        let site = Arc::new(Site {
+            authority,
+            return_path: format!("/{}", random()?),
+            returns: Arc::default(),
+            forms: Mutex::default(),
+        });
         let service = Arc::clone(&site);
         Ok(Self {
-            return_url,
-            returns,
+            return_url: site.origin() + &site.return_path,
             site,
             _server: Server::start(listener, LIMITS, service).map_err(failed)?,
         })
@@ -235,7 +236,7 @@ impl ConsentListener {
             form,
             client,
             state,
-            &self.returns,
+            &self.site.returns,
         ));
         Ok(address)
     }
@@ -264,7 +265,7 @@ impl WaitOptions<'_> {
     /// # Ok::<(), nexus_sdk::NexusError>(())
     /// ```
     pub fn consent(mut self, listener: &ConsentListener) -> Self {
-        self.browser = Some(BrowserWait::new(Arc::clone(&listener.returns)));
+        self.browser = Some(BrowserWait::new(Arc::clone(&listener.site.returns)));
         self
     }
 }

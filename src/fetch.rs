@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use ureq::http::HeaderMap;
 
 use crate::error::{ErrorKind, NexusError, Origin, Result};
-use crate::fetch::access::Access;
+use crate::fetch::access::{Access, Credential};
 use crate::fetch::download::Destination;
 use crate::fetch::options::{FetchOptions, Redirects};
 use crate::fetch::redirect::{Hop, MAX_REDIRECTS};
@@ -44,6 +44,8 @@ struct PendingFetch<'a, 'w> {
     /// True once a connection that was cut has been replaced.
     has_reconnected: AtomicBool,
     destination: Option<Destination<'w>>,
+    /// The lowest status that becomes an error.
+    error_from: u16,
 }
 
 impl<'a, 'w> PendingFetch<'a, 'w> {
@@ -57,7 +59,12 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         let timeout = options
             .timeout
             .unwrap_or(access.client.gateway.options.timeout);
-        let needs_secrets = access.hide_credential || options.http_status_as_error == Some(true);
+        let error_from = match (&destination, options.http_status_as_error) {
+            (Some(_), _) => 300,
+            (None, Some(true)) => 400,
+            (None, _) => u16::MAX,
+        };
+        let needs_secrets = access.hide_credential || error_from < u16::MAX;
         let url = access.check_url(call)?;
         let checked_options = options.check()?;
         Ok(Self {
@@ -72,10 +79,11 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
             deadline: Deadline::after(timeout),
             source: Source::Cache,
             doubt: None,
-            secrets: (needs_secrets || destination.is_some()).then(Secrets::default),
+            secrets: needs_secrets.then(Secrets::default),
             has_response: false,
             has_reconnected: AtomicBool::new(false),
             destination,
+            error_from,
         })
     }
 
@@ -87,13 +95,10 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         let is_done = !called.is_idempotent() && self.hop.options.method != called;
         let response = sent.map_err(|error| self.after_response(error));
         let response = response.and_then(|response| self.finish(response));
-        response.map_err(|error| {
-            if is_done && error.is_retryable() {
-                error.lasting()
-            } else {
-                error
-            }
-        })
+        match response {
+            Err(error) if is_done && error.is_retryable() => Err(error.lasting()),
+            other => other,
+        }
     }
 
     /// Completes an error. Once the API has responded, it has had a request of this call, so no error is local, apart from
@@ -151,10 +156,8 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
             let checked = self.access.check(&self.hop.url);
             checked.map_err(|error| self.hop.not_allowed(error.kind()).of_api())?;
         }
-        let place = self.hop.place();
-        let advice = "set Redirects::Manual to get the first redirect as the response";
-        let message = format!("{place}: more than {MAX_REDIRECTS} redirects; {advice}");
-        Err(NexusError::new(ErrorKind::TooManyRedirects, message))
+        let what = format!("more than {MAX_REDIRECTS} redirects");
+        Err(self.hop.error(ErrorKind::TooManyRedirects, &what))
     }
 
     /// Returns the deadline of the wait for a token: that of a call to the gateway, but not past the fetch's own.
@@ -162,68 +165,51 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         self.deadline.min(self.access.client.gateway.longest_call())
     }
 
-    /// Returns the lowest status that becomes an error.
-    fn error_from(&self) -> u16 {
-        let as_error = self.hop.options.http_status_as_error == Some(true);
-        match &self.destination {
-            Some(_) => 300,
-            None if as_error => 400,
-            None => u16::MAX,
-        }
-    }
-
     /// Sends the hop, and retries it according to the options. Returns the last response, whatever its status.
     fn try_hop(&mut self, token: &CachedToken) -> Result<Response> {
-        let error_from = self.error_from();
         let access = self.access;
         let gateway = &access.client.gateway;
-        let deadline = self.deadline;
-        let hop = &self.hop;
-        let secrets = &mut self.secrets;
-        let destination = &mut self.destination;
-        let has_reconnected = &self.has_reconnected;
-        let options = &hop.options;
+        let options = &self.hop.options;
         let policy = options.retry_policy.clone().unwrap_or_default();
-        let idempotent = options.method.is_idempotent();
-        let max_body = match destination {
+        let max_body = match self.destination {
             Some(_) => u64::MAX,
             None => gateway.options.max_body_bytes,
         };
         let attempt = || {
             let outgoing = Outgoing {
-                headers: &mut || headers(hop, token, secrets.as_mut()),
+                headers: &mut || headers(&self.hop, token, self.secrets.as_mut()),
                 method: &options.method,
-                url: &hop.url,
-                redirected_from: hop.first.as_ref(),
+                url: &self.hop.url,
+                redirected_from: self.hop.first.as_ref(),
                 body: options.data.as_deref(),
                 may_refresh: false,
                 server: Origin::Api,
-                error_from,
-                has_reconnected,
-                writer: destination.as_mut().map(|it| it as _),
+                error_from: self.error_from,
+                has_reconnected: &self.has_reconnected,
+                writer: self.destination.as_mut().map(|it| it as _),
             };
-            let sent = gateway.transport.send(outgoing, deadline, max_body);
-            match destination {
+            let sent = gateway.transport.send(outgoing, self.deadline, max_body);
+            match &mut self.destination {
                 Some(destination) => destination.end(sent),
                 None => sent,
             }
         };
         let refused = |response: &Response| {
             let status = response.status().as_u16();
-            let is_retried = idempotent && policy.retries_status(status);
+            let is_retried = options.method.is_idempotent() && policy.retries_status(status);
             is_retried.then(|| {
                 let retry_after = date::retry_after_header(response.headers());
                 NexusError::api(status, "the upstream returned this status", retry_after)
             })
         };
         let go_on = |wait, line: fmt::Arguments<'_>| {
-            if deadline.left().is_none_or(|left| left <= wait) {
+            if self.deadline.left().is_none_or(|left| left <= wait) {
                 return false;
             }
             let prefix = access.subject().prefix();
             gateway.log.warn(format_args!("{prefix}{line}"));
             std::thread::sleep(wait);
-            deadline.left().is_some()
+            self.deadline.left().is_some()
         };
         policy.run(go_on, attempt, refused)
     }
@@ -231,7 +217,7 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
     /// Hides the credential in the response. Returns the error for its status, if the options ask for an error, or else the
     /// error of its body, if that could not be read.
     fn finish(self, mut response: Response) -> Result<Response> {
-        let is_error = response.status().as_u16() >= self.error_from();
+        let is_error = response.status().as_u16() >= self.error_from;
         let incomplete = response.extensions_mut().remove::<NexusError>();
         if let Some(error) = incomplete.filter(|_| !is_error) {
             return Err(error);
@@ -248,7 +234,8 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         }
         let place = format!("{}: ", self.hop.place());
         let is_refused = head.status == 401 && self.hop.authenticated;
-        let is_confirmed = self.source == Source::Gateway && self.access.is_of_tenant();
+        let is_of_tenant = matches!(self.access.credential, Credential::Tenant(..));
+        let is_confirmed = self.source == Source::Gateway && is_of_tenant;
         Err(match self.doubt {
             Some(doubt) if is_refused => doubt,
             _ if is_refused && is_confirmed => result::refused(&place, &body),

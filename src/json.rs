@@ -55,14 +55,15 @@ pub(crate) fn without_nulls(mut object: Value) -> Value {
 ///
 /// `invalid_response` unless the body is a JSON object.
 pub(crate) fn response(body: &[u8]) -> Result<Object> {
-    let value = parse(body).map_err(|error| {
-        let problem = format!(
-            "cannot read the gateway's response as JSON: {error}; check that gateway_url is the gateway's \
-             own address"
-        );
-        NexusError::new(ErrorKind::InvalidResponse, problem)
-    })?;
-    into_object(value)
+    let parsed = parse(body);
+    into_object(parsed.map_err(|error| unusable(&format!("cannot be read as JSON: {error}")))?)
+}
+
+/// Returns the error for a gateway's response that lacks what every gateway sends.
+pub(crate) fn unusable(problem: &str) -> NexusError {
+    let advice = "check that gateway_url is the gateway's own address";
+    let message = format!("the gateway's response {problem}; {advice}");
+    NexusError::new(ErrorKind::InvalidResponse, message)
 }
 
 /// Returns a gateway's response as an object.
@@ -71,11 +72,10 @@ pub(crate) fn response(body: &[u8]) -> Result<Object> {
 ///
 /// `invalid_response` for other JSON.
 pub(crate) fn into_object(response: Value) -> Result<Object> {
-    if let Value::Object(object) = response {
-        return Ok(object);
+    match response {
+        Value::Object(object) => Ok(object),
+        _ => Err(unusable("is JSON but not an object")),
     }
-    let problem = "the gateway's response is JSON but not an object; check that gateway_url is the gateway's own address";
-    Err(NexusError::new(ErrorKind::InvalidResponse, problem))
 }
 
 /// Returns a field as a string. Booleans and integers are converted to strings. Other numbers count as missing,
@@ -104,8 +104,7 @@ pub(crate) fn required(response: &Object, fields: &[&str]) -> Result<String> {
     let found = fields.iter().find_map(|field| filled(response, field));
     found.ok_or_else(|| {
         let names = fields.join("` or `");
-        let problem = format!("the gateway's response has no usable `{names}`; check gateway_url");
-        NexusError::new(ErrorKind::InvalidResponse, problem)
+        unusable(&format!("has no usable `{names}`"))
     })
 }
 

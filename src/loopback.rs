@@ -10,4 +10,4 @@ mod wire;
 
 pub(crate) use server::Server;
 pub(crate) use service::{Limits, Request, Response, Service};
-pub(crate) use text::{escape, fields};
+pub(crate) use text::{escape, field, fields};

@@ -125,9 +125,9 @@ impl Inner {
 }
 
 fn request(tenant: &Tenant) -> Request {
-    let workspace_id = Some(&*tenant.workspace_id);
-    let provider = Some(&*tenant.provider);
-    let parameters = [("workspace_id", workspace_id), ("provider_name", provider)];
-    let path = url::with_query("/v1/resolve", &parameters);
-    Request::get(RESOLVE, path).of_tenant(workspace_id, provider)
+    let workspace_id = &tenant.workspace_id;
+    let provider = &tenant.provider;
+    let of_workspace = url::with_parameter("/v1/resolve", "workspace_id", workspace_id);
+    let path = url::with_parameter(&of_workspace, "provider_name", provider);
+    Request::get(RESOLVE, path).of_tenant(Some(workspace_id), Some(provider))
 }

@@ -138,11 +138,16 @@ fn canonical(
     headers: &HeaderMap,
     hash: &str,
 ) -> (Vec<u8>, String) {
-    let path = if S3.contains(&service) {
-        object_path(url.path())
+    let decoded_path = if S3.contains(&service) {
+        // The path is encoded once. An object's name may contain dot segments and repeated slashes. S3 reads a plus sign
+        // as a space.
+        url::decode(url.path(), true)
     } else {
-        path(url.path())
+        // The path is encoded a second time.
+        normal_path(url.path()).into_bytes()
     };
+    let is_plain = |byte| byte == b'/' || url::is_unreserved(byte);
+    let path = url::encode_unless(&decoded_path, is_plain);
     let query = query(url.query().unwrap_or_default());
     let mut signed: BTreeMap<&str, Vec<Vec<u8>>> = BTreeMap::new();
     for (name, value) in headers {
@@ -187,24 +192,13 @@ fn authorization(
     ))
 }
 
-/// Returns a path without dot segments and empty segments, percent-encoded a second time.
-fn path(path: &str) -> String {
+/// Returns a path without dot segments and empty segments.
+fn normal_path(path: &str) -> String {
     let segments: Vec<_> = path
         .split('/')
         .map(|segment| if segment.is_empty() { "." } else { segment })
         .collect();
-    let normal = url::without_dots(&format!("/{}", segments.join("/")));
-    url::encode_unless(normal.as_bytes(), is_plain_in_path)
-}
-
-/// Returns the path of an S3 object, percent-encoded once. Dot segments and repeated slashes are kept,
-/// because an object's name may contain them. S3 reads a plus sign as a space.
-fn object_path(path: &str) -> String {
-    url::encode_unless(&url::decode(path, true), is_plain_in_path)
-}
-
-fn is_plain_in_path(byte: u8) -> bool {
-    byte == b'/' || url::is_unreserved(byte)
+    url::without_dots(&format!("/{}", segments.join("/")))
 }
 
 /// Returns the sorted parameters of a query. Each parameter is decoded and encoded again, because the same

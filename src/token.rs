@@ -108,8 +108,7 @@ impl TokenResponse {
         };
         if response.access_token.is_empty() {
             if response.credentials.is_none() {
-                let problem = "the gateway's response has no access_token and no credentials; check that gateway_url is the gateway's own address";
-                return Err(NexusError::new(ErrorKind::InvalidResponse, problem));
+                return Err(json::unusable("has no access_token and no credentials"));
             }
             if let Some("header" | "query_param") = response.kind().as_deref() {
                 response.access_token = response.static_key().unwrap_or_default();
@@ -143,33 +142,25 @@ impl TokenResponse {
         let base_url = self.field("base_url");
         token.api_base_url = base_url.or_else(|| json::filled(&self.raw, "api_base_url"));
         match self.kind().as_deref() {
-            None | Some("oauth2") => Self::oauth2(&mut token),
-            Some("header") => self.header(&mut token),
-            Some("basic_auth") => self.basic_auth(&mut token),
-            Some("query_param") => self.query_param(&mut token),
-            Some("path") => {
-                self.path(&mut token);
-                Ok(())
+            None | Some("oauth2") if token.access_token.is_empty() => {
+                return Err(NexusError::no_credential("access_token"));
             }
+            None | Some("oauth2") => token.use_type_as_prefix(),
+            Some("header") => self.header(&mut token)?,
+            Some("basic_auth") => self.basic_auth(&mut token)?,
+            Some("query_param") => self.query_param(&mut token)?,
+            Some("path") => self.path(&mut token),
             #[cfg(feature = "signing")]
-            Some("hmac_payload") => self.hmac_payload(&mut token),
+            Some("hmac_payload") => self.hmac_payload(&mut token)?,
             #[cfg(feature = "signing")]
-            Some("aws_sigv4") => self.aws_sigv4(&mut token),
-            Some(other) => Err(unsupported(other)),
-        }?;
+            Some("aws_sigv4") => self.aws_sigv4(&mut token)?,
+            Some(other) => return Err(unsupported(other)),
+        }
         token.check_line_breaks()?;
         if token.place == Place::Header {
             token.to_header()?;
         }
         Ok(token)
-    }
-
-    fn oauth2(token: &mut CachedToken) -> Result<()> {
-        if token.access_token.is_empty() {
-            return Err(NexusError::no_credential("access_token"));
-        }
-        token.use_type_as_prefix();
-        Ok(())
     }
 
     fn header(&self, token: &mut CachedToken) -> Result<()> {
@@ -196,7 +187,10 @@ impl TokenResponse {
     fn basic_auth(&self, token: &mut CachedToken) -> Result<()> {
         let user = self.needed(&self.config_or("username_field", "username"))?;
         let password_field = self.config_or("password_field", "password");
-        let password = self.password(&password_field).unwrap_or_default();
+        // A password may begin or end with a space.
+        let fields = self.credentials.as_ref();
+        let given = fields.and_then(|fields| json::text(fields, &password_field));
+        let password = given.unwrap_or_default();
         let pair = [&user, ":", &password].concat();
         token.access_token = base64(pair.as_bytes());
         "Basic ".clone_into(&mut token.value_prefix);
@@ -267,12 +261,6 @@ impl TokenResponse {
     /// Returns a field of the credentials.
     fn field(&self, name: &str) -> Option<String> {
         json::filled(self.credentials.as_ref()?, name)
-    }
-
-    /// Returns a field of the credentials as it is, because a password may begin or end with a space.
-    fn password(&self, name: &str) -> Option<String> {
-        let password = json::text(self.credentials.as_ref()?, name)?;
-        Some(password).filter(|password| !password.is_empty())
     }
 
     fn needed(&self, field: &str) -> Result<String> {

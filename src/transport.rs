@@ -4,11 +4,11 @@
 mod body;
 mod cookies;
 mod failure;
+mod outgoing;
 mod proxies;
 mod settings;
 
 use std::env;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -19,53 +19,19 @@ use ureq::{Body, Proxy, RequestExt as _};
 
 use self::body::read;
 use self::cookies::Agents;
-use self::failure::Target;
 use self::proxies::Proxies;
-use crate::error::{NexusError, Origin};
+use crate::error::{ErrorKind, NexusError};
 use crate::time::{Deadline, Now, Suspensions};
 use crate::url;
 
 pub(crate) use body::Response;
-
-/// A request that can be sent again.
-pub(crate) struct Outgoing<'a> {
-    pub(crate) method: &'a Method,
-    pub(crate) url: &'a Uri,
-    /// The URL of the first request, if a redirect has led to `url`. An error then shows the origin of this URL.
-    pub(crate) redirected_from: Option<&'a Uri>,
-    /// Builds the headers, anew each time that the request is sent, so that they are moved and never copied.
-    pub(crate) headers: &'a mut dyn FnMut() -> Result<HeaderMap, NexusError>,
-    /// `None` sends no body, and an empty slice sends `Content-Length: 0`.
-    pub(crate) body: Option<&'a [u8]>,
-    /// True if the gateway may refresh a token. The request then uses a new connection, and the timeouts of the caller's
-    /// own agent do not apply. After a network failure, it is sent again only if it was certainly not received.
-    pub(crate) may_refresh: bool,
-    /// The server that the request is for.
-    pub(crate) server: Origin,
-    /// The lowest status that becomes an error. At most 64 KiB of the body of such a response are read, and a body that breaks
-    /// off is not an error of its own.
-    pub(crate) error_from: u16,
-    /// True once the fetch or call that this request is a part of has replaced a connection that was cut.
-    pub(crate) has_reconnected: &'a AtomicBool,
-    /// Gets the body of a response with a lower status as it arrives.
-    pub(crate) writer: Option<&'a mut dyn io::Write>,
-}
-
-impl Outgoing<'_> {
-    /// Returns whether the request may be sent again although the server may have received it. False for a request that
-    /// may refresh a token, because a proxy may have cut the connection while the gateway is still refreshing.
-    fn is_repeatable(&self) -> bool {
-        self.method.is_idempotent() && !self.may_refresh
-    }
-}
+pub(crate) use outgoing::Outgoing;
 
 pub(crate) struct Transport {
     agents: Agents,
     pub(crate) has_callers_agent: bool,
     /// The proxies in the environment. `None` if the caller's own agent does not use them.
     proxies: Option<Proxies>,
-    /// The client's timeout, which is in the settings of the SDK's own agent.
-    timeout: Duration,
     /// True once `send` has had a response, so that a connection may be a pooled one.
     has_responded: AtomicBool,
     suspensions: Suspensions,
@@ -92,7 +58,6 @@ impl Transport {
             agents: Agents::new(agent.unwrap_or_else(own), !has_callers_agent),
             has_callers_agent,
             proxies,
-            timeout,
             has_responded: AtomicBool::new(false),
             suspensions: Suspensions::after(Now::read()),
         })
@@ -115,19 +80,14 @@ impl Transport {
     /// any response yet. That happens once in a fetch or call, whose later attempts and redirects then connect anew.
     pub(crate) fn send(
         &self,
-        request: Outgoing<'_>,
+        mut request: Outgoing<'_>,
         deadline: Deadline,
         max_body: u64,
     ) -> Result<Response, NexusError> {
+        let writer = request.writer.take();
         let proxy = self.proxy(request.url)?;
-        let target = Target {
-            url: request.url,
-            first: request.redirected_from,
-            server: request.server,
-            has_proxy: proxy.is_some(),
-        };
         let Some(left) = deadline.left() else {
-            return Err(failure::too_late(&target));
+            return Err(failure::too_late(&request));
         };
         let has_reconnected = request.has_reconnected.load(Relaxed);
         let may_repeat =
@@ -146,15 +106,14 @@ impl Transport {
         if outcome.is_ok() && !self.has_responded.load(Relaxed) {
             self.has_responded.store(true, Relaxed);
         }
-        let is_repeatable = request.is_repeatable();
         let describe = |error: ureq::Error| {
-            let described = failure::describe(&error, &target, is_repeatable);
+            let described = failure::describe(&error, &request, proxy.is_some());
             // The first of two attempts may have reached the server.
             described.with(|inner| inner.may_have_been_sent |= is_cut)
         };
         let head = outcome.map_err(describe)?;
         let error_from = request.error_from;
-        let (mut response, problem) = read(head, deadline, max_body, error_from, request.writer);
+        let (mut response, problem) = read(head, deadline, max_body, error_from, writer);
         let Some(incomplete) = problem.map(describe) else {
             return Ok(response);
         };
@@ -192,9 +151,10 @@ impl Transport {
     /// of its own, which costs about 6 % of a fetch from loopback. So a request whose time left is at most 1/64 shorter than
     /// the agent's timeout uses that timeout.
     fn is_usual(&self, proxy: Option<&Proxy>, left: Duration) -> bool {
+        let timeout = self.config().timeout_per_read().unwrap_or_default();
         !self.has_callers_agent
             && proxy == self.config().proxy()
-            && (self.timeout.mul_f32(63.0 / 64.0)..=self.timeout).contains(&left)
+            && (timeout.mul_f32(63.0 / 64.0)..=timeout).contains(&left)
     }
 
     /// Returns whether ureq must not ask for gzip, as it does by default. A range of a compressed body cannot be decoded, and
@@ -257,13 +217,8 @@ impl Transport {
         sent.map_err(|error| match error {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {
-                let target = Target {
-                    url: &url,
-                    first: None,
-                    server: Origin::Api,
-                    has_proxy: false,
-                };
-                ureq::Error::Other(Box::new(failure::describe(&error, &target, false)))
+                let message = format!("{}: {}", url::origin(&url), failure::HTTPS_ONLY);
+                ureq::Error::Other(Box::new(NexusError::new(ErrorKind::InsecureUrl, message)))
             }
             error => error,
         })

@@ -275,17 +275,6 @@ pub(crate) fn without_fragment(url: &str) -> &str {
     url.split_once('#').map_or(url, |(sent, _)| sent)
 }
 
-/// Appends a query with the parameters that have a value.
-pub(crate) fn with_query(path: &str, parameters: &[(&str, Option<&str>)]) -> String {
-    let mut url = path.to_owned();
-    for (name, value) in parameters {
-        if let Some(value) = value {
-            url = with_parameter(&url, name, value);
-        }
-    }
-    url
-}
-
 /// Percent-encodes a parameter, and appends it to the query of a URL without a fragment.
 pub(crate) fn with_parameter(url: &str, name: &str, value: &str) -> String {
     let mark = match url.split_once('?') {

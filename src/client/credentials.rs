@@ -36,7 +36,7 @@ impl NexusClient {
     /// ```
     pub fn capture_schema(&self, state: &str) -> Result<CaptureSchema> {
         error::not_blank("state", state)?;
-        let path = url::with_query("/v1/capture-schema", &[("state", Some(state))]);
+        let path = url::with_parameter("/v1/capture-schema", "state", state);
         CaptureSchema::from_json(
             self.send(&Request::get("capture_schema", path).secret(state.to_owned()))?,
         )

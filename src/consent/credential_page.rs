@@ -1,22 +1,21 @@
 //! The page for one credential. It shows the form and sends the credential to the gateway.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
+use ureq::http::header::ORIGIN;
 
 use super::form::{Attempt, Form, Problem};
 use super::input::Entered;
 use super::page::{self, Check};
 use super::random::random;
-use super::request::{entered, field, is_same_origin};
 use crate::client::NexusClient;
 use crate::client::credentials::capture;
 use crate::error::{ErrorKind, NexusError};
 use crate::gateway::Gateway;
 use crate::inner::connections::Connections;
 use crate::json::Object;
-use crate::loopback::{Request, Response};
+use crate::loopback::{Request, Response, field, fields};
 use crate::wait::browser::BrowserReturns;
 
 /// The page for one credential. Does not implement `Debug`, because the path and the state are secrets.
@@ -30,11 +29,9 @@ pub(super) struct CredentialPage {
     returns: Arc<BrowserReturns>,
     /// One entry for each response that contains the form.
     checks: Mutex<Vec<Check>>,
-    /// Held while a credential is being sent. If the user clicks twice, the second submission waits for the result of
-    /// the first.
-    sending: Mutex<()>,
-    /// True once the gateway has accepted a credential.
-    is_used: AtomicBool,
+    /// True once the gateway has accepted a credential. Locked while a credential is being sent: if the user clicks twice,
+    /// the second submission waits for the result of the first.
+    is_used: RwLock<bool>,
 }
 
 impl CredentialPage {
@@ -53,25 +50,28 @@ impl CredentialPage {
             state: state.to_owned(),
             returns: Arc::clone(returns),
             checks: Mutex::default(),
-            sending: Mutex::default(),
-            is_used: AtomicBool::new(false),
+            is_used: RwLock::default(),
         }
     }
 
     /// Responds to a request for this page. `origin` is the listener's origin.
     pub(super) fn respond(&self, request: &Request, origin: &str) -> Response {
-        if self.is_used.load(Ordering::SeqCst) {
+        if self.is_used.try_read().is_some_and(|is_used| *is_used) {
             return page::used();
         }
         let challenge = field(request.uri().query().unwrap_or_default(), "challenge");
+        // Browsers send `Origin` with every POST, so a request without it is not from a browser.
+        let stated_origin = request.headers().get(ORIGIN);
+        let is_foreign = stated_origin.is_some_and(|stated| stated != origin);
         match (request.method().as_str(), challenge) {
             ("GET", Some(challenge)) => self.prove(&challenge),
             ("GET", None) => self.page(None),
-            ("POST", _) if !is_same_origin(request, origin) => page::refused(403),
-            ("POST", _) => match entered(request) {
-                Some(entered) => self.submit(&entered),
-                None => page::refused(400),
-            },
+            ("POST", _) if is_foreign => page::refused(403),
+            ("POST", _) => {
+                let text = str::from_utf8(request.body()).ok();
+                let entered: Option<Entered> = text.and_then(|text| fields(text).collect());
+                entered.map_or_else(|| page::refused(400), |entered| self.submit(&entered))
+            }
             _ => page::not_found(),
         }
     }
@@ -111,14 +111,14 @@ impl CredentialPage {
     ///
     /// Returns the reason why the gateway has not accepted the credential.
     fn send(&self, credential: &Object) -> Result<Response, Problem> {
-        let _sending = self.sending.lock();
-        if self.is_used.load(Ordering::SeqCst) {
+        let mut is_used = self.is_used.write();
+        if *is_used {
             // The form was sent twice at the same time, and a browser shows the response to the second request.
             return Ok(self.connected());
         }
         let outcome = capture(&self.gateway, &self.connections, &self.state, credential);
         let captured = outcome.map_err(|error| self.problem(&error))?;
-        self.is_used.store(true, Ordering::SeqCst);
+        *is_used = true;
         let mut page = self.connected();
         page.on_sent = Some(self.returns.notifier(captured.connection_id));
         Ok(page)
@@ -131,9 +131,10 @@ impl CredentialPage {
     fn problem(&self, error: &NexusError) -> Problem {
         let (code, message) = cause(error);
         let advice = self.advice(error, code);
-        Problem::Gateway {
+        Problem {
             texts: vec![advice, format!("Details: {message} ({code})")],
             is_final: matches!(code, "credentials_rejected" | "invalid_state"),
+            ..Problem::default()
         }
     }
 

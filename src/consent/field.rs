@@ -113,17 +113,10 @@ fn kind(name: &str, property: &Object) -> Kind {
 }
 
 fn has_lines(name: &str, property: &Object) -> bool {
-    const NAMES: [&str; 6] = [
-        "private_key",
-        "privatekey",
-        "certificate",
-        "pem",
-        "service_account",
-        "kubeconfig",
-    ];
+    const NAMES: &str = "private_key privatekey certificate pem service_account kubeconfig";
     let format = json::text(property, "format").unwrap_or_default();
     matches!(&*format, "textarea" | "multiline" | "pem" | "json")
-        || NAMES.iter().any(|part| name.contains(part))
+        || NAMES.split(' ').any(|part| name.contains(part))
 }
 
 /// Recognizes addresses by the schema's `format` or by the end of the name.

@@ -18,29 +18,16 @@ pub(super) struct Attempt<'a> {
 }
 
 /// The reason why a submission was not accepted.
-pub(super) enum Problem {
-    /// A message for each field that the user has to correct, by the field's index. The gateway got nothing.
-    Fields(BTreeMap<usize, String>),
-    /// The gateway did not accept the credential. The texts tell the user why.
-    Gateway {
-        texts: Vec<String>,
-        /// True if another attempt with the same secrets cannot succeed.
-        is_final: bool,
-    },
-}
-
-impl Problem {
-    fn of_field(&self, index: usize) -> Option<&str> {
-        match self {
-            Self::Fields(problems) => problems.get(&index).map(String::as_str),
-            Self::Gateway { .. } => None,
-        }
-    }
-
-    /// Returns true if the page's script keeps the secrets in the form.
-    fn keeps_secrets(&self) -> bool {
-        !matches!(self, Self::Gateway { is_final: true, .. })
-    }
+#[derive(Default)]
+pub(super) struct Problem {
+    /// A message for each field that the user has to correct, by the field's index. With such a message, the gateway got
+    /// nothing.
+    pub(super) fields: BTreeMap<usize, String>,
+    /// Texts that tell the user why the gateway did not accept the credential.
+    pub(super) texts: Vec<String>,
+    /// True if another attempt with the same secrets cannot succeed. Otherwise, the page's script keeps the secrets in the
+    /// form.
+    pub(super) is_final: bool,
 }
 
 pub(super) struct Form {
@@ -78,18 +65,18 @@ impl Form {
     /// Returns the fields that the user has to correct.
     pub(super) fn read(&self, entered: &Entered) -> Result<Object, Problem> {
         let mut credential = Object::new();
-        let mut problems = BTreeMap::new();
+        let mut problem = Problem::default();
         for (index, field) in self.fields.iter().enumerate() {
             match field.read(value_of(entered, &field.name)) {
                 Ok(Some(value)) => drop(credential.insert(field.name.clone(), value)),
                 Ok(None) => {}
-                Err(problem) => drop(problems.insert(index, problem)),
+                Err(message) => drop(problem.fields.insert(index, message)),
             }
         }
-        if problems.is_empty() {
+        if problem.fields.is_empty() {
             return Ok(credential);
         }
-        Err(Problem::Fields(problems))
+        Err(problem)
     }
 
     /// Renders the page. After an attempt, the page shows its problem and the entered values, except for secrets.
@@ -108,7 +95,7 @@ impl Form {
         if let Some(problem) = problem {
             main.push_str(&self.summary(problem));
         }
-        let keeps = if problem.is_some_and(Problem::keeps_secrets) {
+        let keeps = if problem.is_some_and(|problem| !problem.is_final) {
             " data-keeps-secrets"
         } else {
             ""
@@ -122,7 +109,7 @@ impl Form {
                 field,
                 id: id(index),
                 entered: attempt.map(|attempt| attempt.entered),
-                problem: problem.and_then(|problem| problem.of_field(index)),
+                problem: problem.and_then(|problem| Some(&**problem.fields.get(&index)?)),
                 has_focus: index == 0 && attempt.is_none(),
             };
             main.push_str(&input.html());
@@ -141,15 +128,18 @@ impl Form {
     }
 
     fn summary(&self, problem: &Problem) -> String {
-        let mut html = match problem {
-            Problem::Fields(problems) => links(problems),
-            Problem::Gateway { texts, .. } => paragraphs(texts),
-        };
+        let mut html = String::new();
+        for text in &problem.texts {
+            let _ = writeln!(html, "<p>{}</p>", escape(text));
+        }
+        if !problem.fields.is_empty() {
+            html.push_str(&links(&problem.fields));
+        }
         if self.fields.iter().any(|field| field.secret) {
-            let class = if problem.keeps_secrets() {
-                " class=\"unscripted\""
-            } else {
+            let class = if problem.is_final {
                 ""
+            } else {
+                " class=\"unscripted\""
             };
             let _ = writeln!(
                 html,
@@ -173,14 +163,6 @@ fn links(problems: &BTreeMap<usize, String>) -> String {
         let _ = writeln!(html, "<li><a href=\"#{id}\">{text}</a></li>");
     }
     html + "</ul>\n"
-}
-
-fn paragraphs(texts: &[String]) -> String {
-    let mut html = String::new();
-    for text in texts {
-        let _ = writeln!(html, "<p>{}</p>", escape(text));
-    }
-    html
 }
 
 /// Returns the fields in their order on the page: required fields before optional fields, then secrets after other

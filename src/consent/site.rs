@@ -9,8 +9,7 @@ use ureq::http::header::HOST;
 
 use super::credential_page::CredentialPage;
 use super::page;
-use super::request::{field, header};
-use crate::loopback::{Request, Response, Service};
+use crate::loopback::{Request, Response, Service, field};
 use crate::wait::browser::BrowserReturns;
 
 /// The maximum number of forms. A further form replaces the oldest.
@@ -19,26 +18,13 @@ const MAX_FORMS: usize = 8;
 /// Serves the return URL and the forms, all at random paths.
 pub(super) struct Site {
     /// The only accepted `Host`. Another host name can point to this computer (DNS rebinding).
-    authority: String,
-    return_path: String,
-    returns: Arc<BrowserReturns>,
-    forms: Mutex<Vec<Arc<CredentialPage>>>,
+    pub(super) authority: String,
+    pub(super) return_path: String,
+    pub(super) returns: Arc<BrowserReturns>,
+    pub(super) forms: Mutex<Vec<Arc<CredentialPage>>>,
 }
 
 impl Site {
-    pub(super) fn new(
-        authority: String,
-        return_path: String,
-        returns: Arc<BrowserReturns>,
-    ) -> Self {
-        Self {
-            authority,
-            return_path,
-            returns,
-            forms: Mutex::default(),
-        }
-    }
-
     pub(super) fn origin(&self) -> String {
         format!("http://{}", self.authority)
     }
@@ -52,7 +38,8 @@ impl Site {
     }
 
     fn route(&self, request: &Request) -> Response {
-        if header(request, &HOST) != Some(&self.authority) {
+        let host = request.headers().get(HOST);
+        if host.is_none_or(|host| *host != self.authority) {
             return page::not_found();
         }
         let path = request.uri().path();

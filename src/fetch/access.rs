@@ -36,16 +36,6 @@ pub(crate) enum Credential {
 }
 
 impl Access {
-    pub(super) fn new(client: &Handle, credential: Credential) -> Self {
-        Self {
-            client: client.clone(),
-            credential,
-            base: None,
-            hosts: None,
-            hide_credential: false,
-        }
-    }
-
     /// Returns the tenant or session of the fetcher, for errors and log lines. Empty for a tenant with a blank name.
     pub(super) fn subject(&self) -> Subject {
         match &self.credential {
@@ -53,11 +43,6 @@ impl Access {
             #[cfg(feature = "sessions")]
             Credential::Session(_, id) => Subject::session(id),
         }
-    }
-
-    /// Returns whether the gateway can be asked about the credential. A session's credential is never replaced.
-    pub(super) fn is_of_tenant(&self) -> bool {
-        matches!(self.credential, Credential::Tenant(..))
     }
 
     /// Returns a token and its source. Blocks at most until the deadline.

@@ -23,10 +23,8 @@ impl<'a> Destination<'a> {
 
     /// Returns the result of a download whose response has arrived or failed. Flushes the writer after a success.
     pub(super) fn end(&mut self, sent: Result<Response>) -> Result<Response> {
-        if sent
-            .as_ref()
-            .is_ok_and(|response| response.status().is_success())
-        {
+        let status = sent.as_ref().map(Response::status);
+        if status.is_ok_and(|status| status.is_success()) {
             self.problem = self.writer.flush().err();
         }
         if let Some(problem) = self.problem.take() {

@@ -69,7 +69,13 @@ pub struct Fetcher {
 impl Fetcher {
     pub(crate) fn new(client: &Handle, credential: Credential) -> Self {
         Self {
-            access: Access::new(client, credential),
+            access: Access {
+                client: client.clone(),
+                credential,
+                base: None,
+                hosts: None,
+                hide_credential: false,
+            },
             defaults: None,
         }
     }

@@ -240,15 +240,11 @@ impl FetchOptions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Self {
-        let set = match serde_json::to_vec(value) {
-            Ok(data) => {
-                self.data = Some(data);
-                self.is_json = true;
-                Ok(())
-            }
-            Err(error) => Err(NexusError::invalid_input("json", error)),
-        };
-        self.noting(set)
+        let encoded = serde_json::to_vec(value).map(|data| {
+            self.data = Some(data);
+            self.is_json = true;
+        });
+        self.noting(encoded.map_err(|error| NexusError::invalid_input("json", error)))
     }
 
     /// Limits the duration of the whole call, from resolving the token to reading the body, with all redirects and
@@ -386,13 +382,10 @@ impl FetchOptions {
             let added = header::append(&mut self.headers, name.clone(), value.clone());
             self = self.noting(added);
         }
-        let (_, query) = url::without_fragment(url)
-            .split_once('?')
-            .unwrap_or_default();
-        let in_url: Vec<_> = query.split('&').map(url::parameter_name).collect();
-        let own: Vec<_> = self.query.iter().map(|(name, _)| name.clone()).collect();
-        let is_set =
-            |name: &String| own.contains(name) || in_url.iter().any(|it| it == name.as_bytes());
+        let target = self.with_query(url);
+        let (_, query) = target.split_once('?').unwrap_or_default();
+        let set: Vec<_> = query.split('&').map(url::parameter_name).collect();
+        let is_set = |name: &String| set.iter().any(|it| it == name.as_bytes());
         let unset = defaults.query.iter().filter(|(name, _)| !is_set(name));
         self.query.extend(unset.cloned());
         self.timeout = self.timeout.or(defaults.timeout);

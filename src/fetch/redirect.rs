@@ -61,7 +61,8 @@ impl Hop<'_> {
     ) -> Result<()> {
         let next = self.resolve(status, location)?;
         if url::is_https(&self.url) && !url::is_https(&next) {
-            return Err(self.insecure("from https to http"));
+            let what = "refused a redirect from https to http";
+            return Err(self.error(ErrorKind::InsecureUrl, what));
         }
         self.change_method(status);
         if !url::same_origin(&self.url, &next) {
@@ -81,11 +82,9 @@ impl Hop<'_> {
     fn resolve(&self, status: u16, location: &[u8]) -> Result<Uri> {
         let reference = url::encode_unless(location, |byte| byte.is_ascii());
         url::join(&self.url, &reference).map_err(|problem| {
-            let from = self.place();
-            let message =
-                format!("{from}: the redirect's Location is not usable: {problem}; {ADVICE}");
-            NexusError::new(ErrorKind::InvalidResponse, message)
-                .with(|inner| inner.status = Some(status))
+            let what = format!("the redirect's Location is not usable: {problem}");
+            let error = self.error(ErrorKind::InvalidResponse, &what);
+            error.with(|inner| inner.status = Some(status))
         })
     }
 
@@ -125,7 +124,8 @@ impl Hop<'_> {
         }
         let has_secret = |text: String| secrets.hidden(&text, "").is_some();
         if url::decodings(&target.to_string()).any(has_secret) {
-            return Err(self.insecure("to another origin with the credential in its URL"));
+            let what = "refused a redirect to another origin with the credential in its URL";
+            return Err(self.error(ErrorKind::InsecureUrl, what));
         }
         Ok(())
     }
@@ -133,23 +133,18 @@ impl Hop<'_> {
     /// Returns the error for a target that the fetcher does not allow. Does not advise to allow the target,
     /// because a server has chosen it.
     pub(crate) fn not_allowed(&self, kind: ErrorKind) -> NexusError {
-        let leads = match kind {
-            ErrorKind::InsecureUrl => "to plain http on a host that may be another machine",
-            _ => "to a host that is not allowed",
+        let what = match kind {
+            ErrorKind::InsecureUrl => {
+                "refused a redirect to plain http on a host that may be another machine"
+            }
+            _ => "refused a redirect to a host that is not allowed",
         };
-        self.refused(kind, leads)
+        self.error(kind, what)
     }
 
-    fn insecure(&self, leads: &str) -> NexusError {
-        self.refused(ErrorKind::InsecureUrl, leads)
-    }
-
-    fn refused(&self, kind: ErrorKind, leads: &str) -> NexusError {
-        let place = self.place();
-        NexusError::new(
-            kind,
-            format!("{place}: refused a redirect {leads}; {ADVICE}"),
-        )
+    /// Returns the error for a redirect that is not followed.
+    pub(crate) fn error(&self, kind: ErrorKind, what: &str) -> NexusError {
+        NexusError::new(kind, format!("{}: {what}; {ADVICE}", self.place()))
     }
 
     /// Describes the place of the request, for messages.

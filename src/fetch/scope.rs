@@ -79,18 +79,18 @@ fn is_ambiguous(path: &str) -> bool {
 /// Characters count as the ASCII for which a lenient server takes them, according to Unicode's compatibility forms (NFKC)
 /// and the code pages of Windows.
 fn has_parent_segment(path: &str) -> bool {
-    let mut plain = String::new();
-    for c in path.chars() {
-        match c {
-            '\u{2024}' | '\u{3002}' | '\u{FE12}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => {
-                plain.push('.');
-            }
-            '\u{2025}' | '\u{2026}' | '\u{FE19}' | '\u{FE30}' => plain.push_str(".."),
-            '\u{A5}' | '\u{2044}' | '\u{20A9}' | '\u{2215}' | '\u{2216}' | '\u{FE68}'
-            | '\u{FF0F}' | '\u{FF3C}' | '\u{FFE5}' | '\u{FFE6}' => plain.push('/'),
-            other => plain.push(other),
-        }
-    }
+    let dots = [
+        '\u{2024}', '\u{3002}', '\u{FE12}', '\u{FE52}', '\u{FF0E}', '\u{FF61}',
+    ];
+    let double_dots = ['\u{2025}', '\u{2026}', '\u{FE19}', '\u{FE30}'];
+    let slashes = [
+        '\u{A5}', '\u{2044}', '\u{20A9}', '\u{2215}', '\u{2216}', '\u{FE68}', '\u{FF0F}',
+        '\u{FF3C}', '\u{FFE5}', '\u{FFE6}',
+    ];
+    let plain = path
+        .replace(dots, ".")
+        .replace(double_dots, "..")
+        .replace(slashes, "/");
     let mut names = plain.split(['/', '\\', ';', '?', '#']);
     names.any(|name| name.matches('.').count() >= 2 && !name.contains(char::is_alphanumeric))
 }

@@ -15,6 +15,12 @@ pub(crate) fn fields(text: &str) -> impl Iterator<Item = Option<(String, String)
     })
 }
 
+/// Returns the first field of this name in a query. A field that is not UTF-8 is left out.
+pub(crate) fn field(query: &str, name: &str) -> Option<String> {
+    let mut fields = fields(query).flatten();
+    fields.find(|(own, _)| own == name).map(|(_, value)| value)
+}
+
 /// Escapes text for use between tags and in quoted attributes. Control characters other than line
 /// feeds and tabs become U+FFFD.
 pub(crate) fn escape(text: &str) -> String {

@@ -172,7 +172,8 @@ impl<'a> Wire<'a> {
         response: Response,
     ) -> io::Result<bool> {
         let (mut head, body) = response.message.into_parts();
-        if may_have_body(head.status) {
+        let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
+        if !head.status.is_informational() && !bodiless.contains(&head.status) {
             let length = HeaderValue::from(body.len());
             head.headers.insert(CONTENT_LENGTH, length);
         }
@@ -215,11 +216,6 @@ impl<'a> Wire<'a> {
         let _ = self.socket.set_read_timeout(Some(DRAIN_TIME));
         let _ = io::copy(&mut self.socket.take(MAX_DRAINED), &mut io::sink());
     }
-}
-
-fn may_have_body(status: StatusCode) -> bool {
-    let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED];
-    !status.is_informational() && !bodiless.contains(&status)
 }
 
 /// The encoded head of a response and its body.

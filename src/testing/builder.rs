@@ -1,7 +1,7 @@
 //! The settings of a gateway.
 
-use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::connections::Connections;
 use super::gateway::DevGateway;
 use super::provider::{self, Provider};
 use super::response::Response;
-use super::service::{LIMITS, Route, Service, Settings, UpstreamPath};
+use super::service::{LIMITS, Route, Service, Settings, UpstreamPath, bind};
 use super::session::Agent;
 use crate::log::debug_only;
 use crate::loopback::Server;
@@ -431,21 +431,7 @@ impl DevGatewayBuilder {
     /// assert_eq!(unknown.unwrap_err().kind(), ErrorKind::InvalidInput);
     /// ```
     pub fn start(self) -> io::Result<DevGateway> {
-        if !self.bind.ip().is_loopback() {
-            let reason =
-                "the gateway listens on loopback addresses only; use one such as 127.0.0.1";
-            return Err(io::Error::new(ErrorKind::InvalidInput, reason));
-        }
-        let listener = TcpListener::bind(self.bind)?;
-        let service = Arc::new(self.service(listener.local_addr()?)?);
-        let shared = Arc::clone(&service);
-        Ok(DevGateway {
-            service,
-            _server: Server::start(listener, LIMITS, shared)?,
-        })
-    }
-
-    fn service(self, address: SocketAddr) -> io::Result<Service> {
+        let (listener, url) = bind(self.bind)?;
         let providers = provider::defaults().into_iter().chain(self.providers);
         let clock = Clock::new();
         let mut connections = Connections::new(providers, self.token_lifetime);
@@ -455,8 +441,8 @@ impl DevGatewayBuilder {
         for agent in self.agents {
             connections.register(agent);
         }
-        Ok(Service {
-            url: format!("http://{address}"),
+        let service = Arc::new(Service {
+            url,
             upstream_url: Mutex::default(),
             settings: self.settings,
             clock,
@@ -465,6 +451,10 @@ impl DevGatewayBuilder {
             database_away: AtomicBool::new(false),
             faults: Mutex::default(),
             requests: Mutex::default(),
+        });
+        Ok(DevGateway {
+            service: Arc::clone(&service),
+            _server: Server::start(listener, LIMITS, service)?,
         })
     }
 }

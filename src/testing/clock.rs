@@ -1,24 +1,22 @@
 //! The gateway's clock, and the dates in its responses.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::time::date::date;
+use parking_lot::Mutex;
+
+use crate::time::date::{MONTHS, date};
 
 /// The last millisecond of the year 9999, in milliseconds since 1970.
 const LATEST: u64 = 253_402_300_799_999;
 const DAY: u64 = 86_400_000;
 /// 1970 began on a Thursday.
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
 
 /// Real time plus the time that [`Clock::advance`] added. It never goes back, even if the system clock does.
 pub(super) struct Clock {
     started: Instant,
     /// The time of the start in milliseconds since 1970, plus the added time.
-    base: AtomicU64,
+    base: Mutex<u64>,
 }
 
 impl Clock {
@@ -26,21 +24,18 @@ impl Clock {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             started: Instant::now(),
-            base: AtomicU64::new(since_1970.map_or(0, millis)),
+            base: Mutex::new(since_1970.map_or(0, millis)),
         }
     }
 
     /// Returns the time in milliseconds since 1970.
     pub(super) fn now(&self) -> u64 {
-        after(self.base.load(Ordering::SeqCst), self.started.elapsed())
+        after(*self.base.lock(), self.started.elapsed())
     }
 
     pub(super) fn advance(&self, by: Duration) {
-        let add = |base: u64| Some(after(base, by));
-        // The closure always returns a value, so the update cannot fail.
-        let _ = self
-            .base
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+        let mut base = self.base.lock();
+        *base = after(*base, by);
     }
 }
 

@@ -55,7 +55,7 @@ impl Connection {
 
     pub(super) fn credential(&mut self, now: u64) -> &Credential {
         let grant = &mut self.grant;
-        self.held.get_or_insert_with(|| grant.first(now))
+        self.held.get_or_insert_with(|| grant.issue(now, false))
     }
 
     /// Replaces the credential, if the gateway stores one.

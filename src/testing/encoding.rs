@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::loopback::fields;
+use crate::loopback::{field, fields};
 use crate::url;
 
 /// Decodes `%XX`, and keeps invalid escapes.
@@ -17,21 +17,15 @@ pub(super) fn parameters(query: Option<&str>) -> impl Iterator<Item = (String, S
 
 /// Returns the first value of a query parameter, or an empty string.
 pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
-    let found = parameters(query).find(|(found, _)| found == name);
-    found.map(|(_, value)| value).unwrap_or_default()
+    field(query.unwrap_or_default(), name).unwrap_or_default()
 }
 
 /// Adds parameters to the query of a URL.
 pub(super) fn with_parameters(target: &str, added: &[(&str, &str)]) -> String {
     let end = target.find('#').unwrap_or(target.len());
     let (bare, fragment) = target.split_at(end);
-    let separator = if bare.contains('?') { '&' } else { '?' };
-    let pairs: Vec<_> = added
-        .iter()
-        .map(|(name, value)| format!("{name}={}", url::encode(value)))
-        .collect();
-    let query = pairs.join("&");
-    format!("{bare}{separator}{query}{fragment}")
+    let add = |url: String, (name, value): &(&str, &str)| url::with_parameter(&url, name, value);
+    added.iter().fold(bare.to_owned(), add) + fragment
 }
 
 /// Returns whether a string consists of 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12.

@@ -52,11 +52,6 @@ impl Grant {
         }
     }
 
-    /// Issues the first credential, which may have fields set with `Provider::credentials`.
-    pub(super) fn first(&mut self, now: u64) -> Credential {
-        self.issue(now, false)
-    }
-
     /// Replaces all credentials with the credential that a user has entered.
     pub(super) fn capture(&mut self, fields: Map<String, Value>) -> Credential {
         let credential = Credential {
@@ -114,7 +109,8 @@ impl Grant {
         working.map(|held| &held.fields)
     }
 
-    fn issue(&mut self, now: u64, renewed: bool) -> Credential {
+    /// Issues a credential. The first one, which is not `renewed`, may have fields set with `Provider::credentials`.
+    pub(super) fn issue(&mut self, now: u64, renewed: bool) -> Credential {
         let mut fields = self.provider.issue(&self.scopes, renewed);
         let end = clock::after(now, self.lifetime);
         let expires = self.provider.has_tokens().then_some(end);

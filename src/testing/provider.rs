@@ -290,7 +290,7 @@ impl Provider {
 
     fn generated(&self, scopes: &[String]) -> Map<String, Value> {
         let has_id_token = self.has_tokens() && scopes.iter().any(|scope| scope == "openid");
-        let pairs = match self.kind {
+        let mut pairs = match self.kind {
             Kind::OAuth2 => vec![
                 ("access_token", unguessable()),
                 ("token_type", "Bearer".into()),
@@ -303,11 +303,9 @@ impl Provider {
                 (self.config("password_field", "password"), unguessable()),
             ],
         };
-        let id_token = has_id_token.then(|| ("id_token", unguessable()));
-        let all_pairs = pairs.into_iter().chain(id_token);
-        all_pairs
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .collect()
+        pairs.extend(has_id_token.then(|| ("id_token", unguessable())));
+        let named = |(name, value): (&str, String)| (name.to_owned(), value.into());
+        pairs.into_iter().map(named).collect()
     }
 
     /// Returns a setting of the strategy, or the default. An explicit `""` counts as a setting.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use ureq::http::header::{ALLOW, CONTENT_TYPE};
 use ureq::http::{HeaderMap, HeaderName};
 
 use super::response::Response;
@@ -70,7 +71,9 @@ impl ReceivedRequest {
         if methods.split(", ").any(|method| method == self.method) {
             return Ok(());
         }
-        Err(Response::method_not_allowed(methods))
+        let mut response = Response::empty(405).header(ALLOW, methods);
+        response.message.headers_mut().remove(CONTENT_TYPE);
+        Err(response)
     }
 
     pub(super) fn json_object(&self) -> Result<Map<String, Value>, Response> {
@@ -119,12 +122,9 @@ impl RequestLog {
     }
 
     pub(super) fn count(&self, prefix: &str) -> usize {
-        let matching = |(path, _): &(&String, &usize)| path.starts_with(prefix);
-        self.counts
-            .iter()
-            .filter(matching)
-            .map(|(_, count)| count)
-            .sum()
+        let counts = self.counts.iter();
+        let matching = counts.filter(|(path, _)| path.starts_with(prefix));
+        matching.map(|(_, count)| count).sum()
     }
 
     pub(super) fn forget(&mut self) {

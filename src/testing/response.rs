@@ -1,7 +1,6 @@
 //! The responses of the gateway and the sample upstream.
 
 use serde_json::{Value, json};
-use ureq::http::header::{ALLOW, CONTENT_TYPE};
 
 pub(super) use crate::loopback::Response;
 
@@ -33,11 +32,5 @@ impl Response {
 
     pub(super) fn not_found() -> Self {
         Self::new(404, TEXT, "404 page not found\n")
-    }
-
-    pub(super) fn method_not_allowed(allowed: &str) -> Self {
-        let mut response = Self::empty(405).header(ALLOW, allowed);
-        response.message.headers_mut().remove(CONTENT_TYPE);
-        response
     }
 }

@@ -1,5 +1,7 @@
 //! The settings of a gateway, and the state that its threads share.
 
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -23,6 +25,18 @@ pub(super) const LIMITS: Limits = Limits {
     connections: 2048,
     grace: Duration::ZERO,
 };
+
+/// Listens on a loopback address. Returns the listener and its URL.
+pub(super) fn bind(address: SocketAddr) -> io::Result<(TcpListener, String)> {
+    if !address.ip().is_loopback() {
+        let reason =
+            "a development gateway listens on loopback addresses only; use one such as 127.0.0.1";
+        return Err(io::Error::new(ErrorKind::InvalidInput, reason));
+    }
+    let listener = TcpListener::bind(address)?;
+    let url = format!("http://{}", listener.local_addr()?);
+    Ok((listener, url))
+}
 
 /// A path of the sample upstream, such as `/items` or `/items?page=2`.
 #[derive(Clone)]

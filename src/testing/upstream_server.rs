@@ -1,16 +1,16 @@
 //! The sample upstream at an address of its own.
 
-use std::fmt;
-use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
 use ureq::http::StatusCode;
 
 use super::gateway::DevGateway;
 use super::response::Response;
-use super::service::{LIMITS, Service};
+use super::service::{LIMITS, Service, bind};
 use super::upstream;
+use crate::log::debug_only;
 use crate::loopback::{self, Request, Server};
 
 /// The sample upstream of a [`DevGateway`] at an address of its own. Dropping it closes its port and all its connections.
@@ -80,13 +80,7 @@ impl DevGateway {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn serve_upstream(&self, address: SocketAddr) -> io::Result<UpstreamServer> {
-        if !address.ip().is_loopback() {
-            let reason =
-                "the upstream listens on loopback addresses only; use one such as 127.0.0.1";
-            return Err(io::Error::new(ErrorKind::InvalidInput, reason));
-        }
-        let listener = TcpListener::bind(address)?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let (listener, url) = bind(address)?;
         let upstream = Arc::new(Upstream(Arc::clone(&self.service)));
         let server = Server::start(listener, LIMITS, upstream)?;
         *self.service.upstream_url.lock() = Some(url.clone());
@@ -97,13 +91,7 @@ impl DevGateway {
     }
 }
 
-impl fmt::Debug for UpstreamServer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("UpstreamServer")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
-    }
-}
+debug_only!(UpstreamServer: url);
 
 /// The gateway's state without the gateway's own paths.
 struct Upstream(Arc<Service>);

@@ -20,8 +20,8 @@ const LAST_SECOND: u64 = 253_402_300_799;
 const MILLIS_ABOVE: f64 = 1e12;
 /// The first millisecond of the year 10,000.
 const MAX_MILLIS: f64 = 253_402_300_800_000.0;
-const MONTHS: [&str; 12] = [
-    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+pub(crate) const MONTHS: [&str; 12] = [
+    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
 
 /// Reads a moment: a date and time of RFC 3339, or a number of seconds or milliseconds since 1970, which may also be
@@ -102,7 +102,8 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
     let [_, day, month, year, time, "gmt"] = words.as_slice() else {
         return None;
     };
-    let (month_number, _) = (1..).zip(MONTHS).find(|(_, name)| name == month)?;
+    let mut months = (1..).zip(MONTHS);
+    let (month_number, _) = months.find(|(_, name)| name.eq_ignore_ascii_case(month))?;
     let start = start_of_day(number(year, 4..=4)?, month_number, number(day, 1..=2)?)?;
     let seconds = u64::try_from(start + clock(time)?).ok()?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))

@@ -203,28 +203,13 @@ impl CachedToken {
     /// can carry a line break, and elsewhere it comes from copying. The fields of a path are checked when they are used,
     /// because a field that is not used may have several lines.
     pub(super) fn check_line_breaks(&self) -> Result<()> {
-        let others = self.other_secrets.iter().map(|secret| &**secret);
-        let mut secrets = others.chain([&*self.access_token]);
-        if secrets.any(has_line_break) {
-            return Err(several_lines());
-        }
-        Ok(())
+        self.secrets("").into_iter().try_for_each(check_line_break)
     }
 
     /// Refuses a header that a program has set although no header carries the credential.
     fn check_header(&self) -> Result<()> {
-        let is_unused = match &self.place {
-            Place::Header => false,
-            Place::Query(_) | Place::Path(_) => {
-                !(self.header_name.is_empty() && self.value_prefix.is_empty())
-            }
-            #[cfg(feature = "signing")]
-            Place::Signature(Signature::Aws(_)) => {
-                self.header_name != "Authorization" || !self.value_prefix.is_empty()
-            }
-            #[cfg(feature = "signing")]
-            Place::Signature(_) => !self.value_prefix.is_empty(),
-        };
+        let is_named = self.is_in_url() && !self.header_name.is_empty();
+        let is_unused = self.place != Place::Header && (is_named || !self.value_prefix.is_empty());
         if is_unused {
             let problem = "is set, but no header carries this credential; call CachedToken::header to put it into one";
             return Err(NexusError::invalid_input(
@@ -241,7 +226,10 @@ impl CachedToken {
         self.check_header()?;
         let bare = url::without_fragment(url);
         match &self.place {
-            Place::Query(name) => Ok(with_query_param(bare, name, &self.access_token).into()),
+            Place::Query(name) => {
+                let others = url::without_parameter(bare, name);
+                Ok(url::with_parameter(&others, name, &self.access_token).into())
+            }
             Place::Path(fields) => Ok(fill_placeholders(bare, fields)?.into()),
             Place::Header => Ok(url.into()),
             #[cfg(feature = "signing")]
@@ -257,7 +245,7 @@ impl CachedToken {
         };
         let mut target = url::without_parameter(&url.to_string(), name);
         if authenticated {
-            target = with_query_param(&target, name, &self.access_token);
+            target = url::with_parameter(&target, name, &self.access_token);
         }
         let problem = "with the credential, the redirect's URL is too long; set Redirects::Manual";
         let parsed = target.parse();
@@ -359,9 +347,7 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
                            literal braces as %7B and %7D";
             NexusError::new(ErrorKind::InvalidCredentials, problem)
         })?;
-        if has_line_break(value) {
-            return Err(several_lines());
-        }
+        check_line_break(value)?;
         filled.push_str(before);
         filled.push_str(&url::encode_credential(value, filled.contains('?')));
         rest = after;
@@ -373,18 +359,12 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
     Ok(filled + rest)
 }
 
-fn has_line_break(secret: &str) -> bool {
-    secret.contains(['\r', '\n'])
-}
-
-fn several_lines() -> NexusError {
-    let problem = "the credential has a line break; let the user connect the provider again, with the credential on a single line";
-    NexusError::new(ErrorKind::InvalidCredentials, problem)
-}
-
-/// Sets a query parameter, and removes all others of the same name.
-fn with_query_param(url: &str, name: &str, value: &str) -> String {
-    url::with_parameter(&url::without_parameter(url, name), name, value)
+fn check_line_break(secret: &str) -> Result<()> {
+    if secret.contains(['\r', '\n']) {
+        let problem = "the credential has a line break; let the user connect the provider again, with the credential on a single line";
+        return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

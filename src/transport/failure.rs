@@ -10,28 +10,13 @@ use std::{env, fs, io};
 use ureq::http::Uri;
 use ureq::{Error, Timeout};
 
+use super::outgoing::Outgoing;
 use crate::error::{ErrorKind, NexusError, Origin};
 use crate::url;
 
-/// The target of a request, for its errors.
-pub(super) struct Target<'a> {
-    pub(super) url: &'a Uri,
-    /// The URL of the request before all redirects, if a server has chosen `url`.
-    pub(super) first: Option<&'a Uri>,
-    /// The server that the request is for.
-    pub(super) server: Origin,
-    pub(super) has_proxy: bool,
-}
-
-impl Target<'_> {
-    fn place(&self) -> String {
-        url::place(self.url, self.first)
-    }
-}
-
-/// Describes an error of ureq, showing only the place of the target. `is_repeatable` states whether another attempt is
-/// safe if the server has received the request. Another attempt is always safe if the server has received nothing.
-pub(super) fn describe(error: &Error, target: &Target<'_>, is_repeatable: bool) -> NexusError {
+/// Describes an error of ureq, showing only the place of the request. Another attempt is safe if the request is repeatable,
+/// and always if the server has received nothing.
+pub(super) fn describe(error: &Error, request: &Outgoing<'_>, has_proxy: bool) -> NexusError {
     let kind = match error {
         Error::Timeout(_) => ErrorKind::Timeout,
         Error::RequireHttpsOnly(_) => ErrorKind::InsecureUrl,
@@ -39,7 +24,7 @@ pub(super) fn describe(error: &Error, target: &Target<'_>, is_repeatable: bool) 
         _ => ErrorKind::RequestFailed,
     };
     let (is_transient, mut what) = explain(error);
-    if target.first.is_some() && is_tls(error) {
+    if request.redirected_from.is_some() && is_tls(error) {
         // The messages about certificates name the host.
         "TLS failed".clone_into(&mut what);
     }
@@ -47,39 +32,41 @@ pub(super) fn describe(error: &Error, target: &Target<'_>, is_repeatable: bool) 
     let is_protocol = matches!(error, Error::Protocol(_));
     match error {
         _ if is_unsendable(error) => {}
-        Error::ConnectProxyFailed(why) if is_refused(why) => what += no_connect(target),
+        Error::ConnectProxyFailed(why) if is_refused(why) => what += no_connect(request.url),
         Error::ConnectProxyFailed(_) => {}
-        _ if target.has_proxy && (is_unsent || is_protocol) => what += BY_PROXY,
-        _ if is_protocol && !url::is_https(target.url) => what += NO_HTTP,
+        _ if has_proxy && (is_unsent || is_protocol) => what += BY_PROXY,
+        _ if is_protocol && !url::is_https(request.url) => what += NO_HTTP,
         _ => {}
     }
-    let message = format!("{}: {what}", target.place());
+    let message = format!("{}: {what}", request.place());
     let described = NexusError::new(kind, message).with(|inner| {
         inner.origin = if is_unsendable(error) {
             Origin::Local
         } else {
-            target.server
+            request.server
         };
         inner.may_have_been_sent = !is_unsent;
     });
     if !is_transient {
         return described.lasting();
     }
-    described.with(|inner| inner.may_repeat = is_repeatable || is_unsent)
+    described.with(|inner| inner.may_repeat = request.is_repeatable() || is_unsent)
 }
 
 /// The error of a request that was not begun, because its deadline had passed.
-pub(super) fn too_late(target: &Target<'_>) -> NexusError {
+pub(super) fn too_late(request: &Outgoing<'_>) -> NexusError {
     let what =
         "timed out before the request was sent; raise `timeout` if a server is known to be slow";
-    let message = format!("{}: {what}", target.place());
+    let message = format!("{}: {what}", request.place());
     NexusError::new(ErrorKind::Timeout, message).with(|inner| {
-        inner.origin = target.server;
+        inner.origin = request.server;
         inner.may_have_been_sent = false;
     })
 }
 
 const NO_ADDRESS: &str = "the host name could not be looked up; check its spelling and the network";
+
+pub(super) const HTTPS_ONLY: &str = "the agent allows only https; use https";
 
 const NO_HTTP: &str = "; check that the server expects http on this port, not https";
 
@@ -87,8 +74,8 @@ const BY_PROXY: &str =
     "; the connection goes through a proxy, so check the proxy's address and the proxy settings";
 
 /// Returns how to reach a target to which a proxy allows no `CONNECT`.
-fn no_connect(target: &Target<'_>) -> &'static str {
-    match (url::is_https(target.url), url::port(target.url)) {
+fn no_connect(url: &Uri) -> &'static str {
+    match (url::is_https(url), url::port(url)) {
         (false, _) => NO_CONNECT,
         (true, 443) => "",
         (true, _) => NO_PORT,
@@ -184,8 +171,10 @@ fn explain(error: &Error) -> (bool, String) {
         Error::Io(error) if error.kind() == ConnectionRefused => {
             "connection refused; check that the server is running and the port is right"
         }
-        // rustls errors have this kind.
-        Error::Io(error) if error.kind() == InvalidData => return explain_tls(error.to_string()),
+        error if is_tls(error) => {
+            let text = error.to_string();
+            return explain_tls(text.trim_start_matches("io: ").to_owned());
+        }
         Error::Io(error) if is_lookup(error) => NO_ADDRESS,
         Error::Io(error) => return (true, error.to_string()),
         Error::ConnectProxyFailed(why) => {
@@ -196,15 +185,10 @@ fn explain(error: &Error) -> (bool, String) {
                 format!("no connection through the proxy: {reason}; check the proxy settings");
             return (!wants_password, what);
         }
-        Error::Tls(problem) => return explain_tls(format!("TLS failed: {problem}")),
-        #[cfg(feature = "rustls")]
-        Error::Rustls(problem) => return explain_tls(format!("TLS failed: {problem}")),
-        #[cfg(feature = "native-tls")]
-        Error::NativeTls(problem) => return explain_tls(format!("TLS failed: {problem}")),
         Error::TlsRequired => {
             "https needs this crate's feature `rustls` (on by default) or `native-tls`; enable one of them"
         }
-        Error::RequireHttpsOnly(_) => "the agent allows only https; use https",
+        Error::RequireHttpsOnly(_) => HTTPS_ONLY,
         Error::BodyExceedsLimit(max) => {
             let advice = "check the URL or, for a large download, raise max_body_bytes (the limit for the \
                           gateway's own responses is fixed)";
@@ -370,17 +354,11 @@ fn trust_advice() -> String {
     }
     let of_file = file.as_deref().and_then(problem_of_file);
     let of_folder = folder.as_deref().and_then(problem_of_folder);
-    let problem = of_file
-        .or(of_folder)
-        .map(|it| it + "; ")
-        .unwrap_or_default();
+    let problem = of_file.or(of_folder).unwrap_or_default();
     let named_file = file.map(|file| format!("SSL_CERT_FILE ({file})"));
     let named_folder = folder.map(|folder| format!("SSL_CERT_DIR ({folder})"));
-    let places = [named_file, named_folder]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>()
-        .join(" or ");
+    let named: Vec<_> = named_file.into_iter().chain(named_folder).collect();
+    let places = named.join(" or ");
     format!("{problem}add the server's authority to {places} in PEM form, or set `agent`")
 }
 
@@ -393,14 +371,14 @@ fn problem_of_file(file: &str) -> Option<String> {
         Ok(_) if !has_certificate(&text) => "has no certificate in PEM form".to_owned(),
         Ok(_) => return None,
     };
-    Some(format!("the file {file} that SSL_CERT_FILE names {what}"))
+    Some(format!("the file {file} that SSL_CERT_FILE names {what}; "))
 }
 
 /// Returns why a folder that `SSL_CERT_DIR` names holds no certificates.
 fn problem_of_folder(folder: &str) -> Option<String> {
     let error = fs::read_dir(folder).err()?;
     Some(format!(
-        "the folder {folder} that SSL_CERT_DIR names cannot be read ({error})"
+        "the folder {folder} that SSL_CERT_DIR names cannot be read ({error}); "
     ))
 }
 

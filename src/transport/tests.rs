@@ -18,6 +18,7 @@ use ureq::config::ConfigBuilder;
 use ureq::typestate::AgentScope;
 
 use super::*;
+use crate::error::Origin;
 
 type Builder = ConfigBuilder<AgentScope>;
 
@@ -27,22 +28,21 @@ const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 fn transport(edit: impl FnOnce(Builder) -> Builder) -> Transport {
     let config = edit(settings::of_agent(LONG).proxy(None)).build();
-    with(config.new_agent(), None, LONG)
+    with(config.new_agent(), None)
 }
 
 /// The SDK's own agent with this timeout, in an environment without proxies.
 fn own(timeout: Duration) -> Transport {
     let proxies = Some(Proxies::read(|_| None));
     let agent = settings::of_agent(timeout).proxy(None).build().new_agent();
-    with(agent, proxies, timeout)
+    with(agent, proxies)
 }
 
-fn with(agent: ureq::Agent, proxies: Option<Proxies>, timeout: Duration) -> Transport {
+fn with(agent: ureq::Agent, proxies: Option<Proxies>) -> Transport {
     Transport {
         agents: Agents::new(agent, true),
         has_callers_agent: false,
         proxies,
-        timeout,
         has_responded: AtomicBool::new(false),
         suspensions: Suspensions::after(Now::read()),
     }

@@ -75,9 +75,10 @@ fn what_was_entered_is_shown_again_unless_it_is_secret() {
     let texts = ["no: <b>", "Details: <b> (rejected)"].map(str::to_owned);
     let attempt = Attempt {
         entered: &entered,
-        problem: Problem::Gateway {
+        problem: Problem {
             texts: texts.to_vec(),
             is_final: true,
+            ..Problem::default()
         },
     };
     let (status, html) = shown(&form, Some(&attempt));
@@ -188,11 +189,15 @@ fn a_page_keeps_secrets_unless_they_would_be_refused_again() {
     let form = form(&json!({"properties": {"api_key": {}}, "required": ["api_key"]}));
     let plain = self::form(&json!({"properties": {"region": {}}}));
     let entered = entered(&[]);
-    let refused = |is_final| {
-        let texts = vec!["no".to_owned()];
-        Problem::Gateway { texts, is_final }
+    let refused = |is_final| Problem {
+        texts: vec!["no".to_owned()],
+        is_final,
+        ..Problem::default()
     };
-    let local = || Problem::Fields([(0, "no".to_owned())].into());
+    let local = || Problem {
+        fields: [(0, "no".to_owned())].into(),
+        ..Problem::default()
+    };
     let (kept, gone) = ("<p class=\"unscripted\">Enter hidden", "<p>Enter hidden");
     let table = [
         (&form, local(), true, kept),

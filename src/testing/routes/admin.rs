@@ -1,8 +1,9 @@
 //! Revoking a connection, and the list of providers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::refusal;
 use super::tokens::valid_id;
@@ -94,9 +95,8 @@ pub(super) fn providers(call: &Call<'_>) -> Outcome {
     let upstream_url = call.service.upstream_url.lock().clone();
     let base_url = upstream_url.as_ref().unwrap_or(&call.service.url);
     let connections = call.service.connections.lock();
-    let mut all: Map<String, Value> = Map::new();
+    let mut all: BTreeMap<&str, BTreeMap<&str, Value>> = BTreeMap::new();
     for provider in connections.providers() {
-        let group = all.entry(provider.auth_type()).or_insert_with(|| json!({}));
         let listed = json!({
             "id": provider.id(),
             "api_base_url": base_url,
@@ -105,9 +105,8 @@ pub(super) fn providers(call: &Call<'_>) -> Outcome {
             "description": format!("The sample upstream as {}", provider.name),
             "category": "development",
         });
-        if let Some(group) = group.as_object_mut() {
-            group.insert(provider.name.clone(), listed);
-        }
+        let group = all.entry(provider.auth_type()).or_default();
+        group.insert(&provider.name, listed);
     }
-    Ok(Response::json(200, &all.into()))
+    Ok(Response::json(200, &json!(all)))
 }

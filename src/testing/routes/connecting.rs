@@ -51,14 +51,13 @@ pub(super) fn request_connection(call: &Call<'_>) -> Outcome {
     let service = call.service;
     let mut connections = service.connections.lock();
     let opened = connections.open(request, service.clock.now());
-    let connection = opened.ok_or_else(|| provider_not_found(&name))?;
+    let connection = opened.ok_or_else(|| {
+        let message = "provider not found";
+        let body =
+            json!({"error": "provider_not_found", "message": message, "provider_name": name});
+        Response::json(404, &body)
+    })?;
     Ok(requested(&service.url, connection))
-}
-
-fn provider_not_found(name: &str) -> Response {
-    let message = "provider not found";
-    let body = json!({"error": "provider_not_found", "message": message, "provider_name": name});
-    Response::json(404, &body)
 }
 
 /// Describes the new connection. A static credential has no consent page, so `authUrl` leads to the JSON Schema of the
@@ -88,36 +87,30 @@ pub(super) fn consent(service: &Service, request: &ReceivedRequest) -> Outcome {
     let connection = connections
         .by_state(&parameter(query, "state"))
         .filter(|found| found.waits_for_consent(now) && found.provider.has_tokens())
-        .ok_or_else(expired)?;
+        .ok_or_else(|| {
+            let message = "Connection not found or expired";
+            Response::error(404, "connection_not_found", message)
+        })?;
     if parameter(query, "deny") == "1" {
         "failed".clone_into(&mut connection.status);
-        return Ok(denied(connection));
+        // The page does not redirect, so the application is not told.
+        return Ok(page(
+            400,
+            connection,
+            "denied",
+            "You can close this window.",
+        ));
     }
     let id = connection.id.clone();
-    let page = granted(connection);
-    connections.activate(&id);
-    Ok(page)
-}
-
-fn expired() -> Response {
-    let message = "Connection not found or expired";
-    Response::error(404, "connection_not_found", message)
-}
-
-/// Tells the user that consent was denied. The page does not redirect, so the application is not told.
-fn denied(connection: &Connection) -> Response {
-    page(400, connection, "denied", "You can close this window.")
-}
-
-/// Redirects the browser to the application.
-fn granted(connection: &Connection) -> Response {
     let told = [
-        ("connection_id", connection.id.as_str()),
+        ("connection_id", id.as_str()),
         ("provider", connection.provider.name.as_str()),
         ("status", "success"),
     ];
     let target = with_parameters(&connection.request.return_url, &told);
-    page(302, connection, "granted", "").header(LOCATION, &target)
+    let page = page(302, connection, "granted", "").header(LOCATION, &target);
+    connections.activate(&id);
+    Ok(page)
 }
 
 fn page(status: u16, connection: &Connection, outcome: &str, more: &str) -> Response {

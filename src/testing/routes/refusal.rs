@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::testing::call::Call;
 use crate::testing::connections::Connection;
 use crate::testing::fault::Fault;
-use crate::testing::response::{Response, TEXT};
+use crate::testing::response::Response;
 
 const NOT_ACTIVE: &str = "Connection not active";
 const REVOKED: &str = "Connection has been revoked. A new connection must be established.";
@@ -58,12 +58,6 @@ pub(super) fn quoted_broker_error(code: &str, message: &str) -> Response {
     Response::error(502, "broker_error", &inner.to_string())
 }
 
-/// Returns the plain-text error of check-connection.
-pub(super) fn broker_unreachable_text() -> Response {
-    let reason = "dial tcp 127.0.0.1:8080: connect: connection refused";
-    Response::new(502, TEXT, format!("broker request failed: {reason}\n"))
-}
-
 pub(super) fn connection_not_found() -> Response {
     Response::error(404, "connection_not_found", "Connection not found")
 }
@@ -75,10 +69,6 @@ pub(super) fn no_active_connection() -> Response {
 
 pub(super) fn token_not_found() -> Response {
     Response::error(404, "token_not_found", "Token not found")
-}
-
-pub(super) fn invalid_id(message: &str) -> Response {
-    Response::error(400, "invalid_connection_id", message)
 }
 
 pub(super) fn token_expired() -> Response {

@@ -9,14 +9,16 @@ use crate::testing::connections::Connection;
 use crate::testing::encoding::{is_uuid, parameter, percent_decode};
 use crate::testing::fault::Fault;
 use crate::testing::received::GET;
-use crate::testing::response::{Outcome, Response};
+use crate::testing::response::{Outcome, Response, TEXT};
 use crate::testing::service::Service;
 
 /// A gateway infers the status from a token call, so it reports every 4xx of that call as `failed`.
 pub(super) fn check_connection(call: &Call<'_>, id: &str) -> Outcome {
     call.request.allow(GET)?;
     if call.has_fault(&Fault::BrokerDown) {
-        return Err(refusal::broker_unreachable_text());
+        let reason = "dial tcp 127.0.0.1:8080: connect: connection refused";
+        let text = format!("broker request failed: {reason}\n");
+        return Err(Response::new(502, TEXT, text));
     }
     let status = match token(call, id) {
         Ok(_) => "active",
@@ -87,7 +89,7 @@ pub(super) fn valid_id(id: &str, message: &str) -> Result<String, Response> {
     if is_uuid(&decoded) {
         return Ok(decoded);
     }
-    Err(refusal::invalid_id(message))
+    Err(Response::error(400, "invalid_connection_id", message))
 }
 
 /// Responds with the credential. An expired credential is refreshed first.

@@ -54,10 +54,17 @@ fn query_parameters() {
         ),
         ("https://h/p?&&a=1&&", "https://h/p?&&a=1&&key=s%2F%26"),
     ];
+    let of_parameter = |name: &str, secret: &str| {
+        let mut token = CachedToken::new("", "Bearer", SystemTime::now());
+        token.put_in(Place::Query(name.to_owned()), secret.to_owned());
+        token
+    };
     for (url, expected) in table {
-        assert_eq!(with_query_param(url, "key", "s/&"), expected, "{url}");
+        let target = of_parameter("key", "s/&").target(url).unwrap();
+        assert_eq!(target, expected, "{url}");
     }
-    let odd = with_query_param("https://h/?a+b=1&a%20b=2&c=3", "a b", "x y");
+    let token = of_parameter("a b", "x y");
+    let odd = token.target("https://h/?a+b=1&a%20b=2&c=3").unwrap();
     assert_eq!(odd, "https://h/?c=3&a%20b=x%20y");
 }
 

@@ -1,12 +1,13 @@
 //! Faults that a test schedules.
 
+use std::fmt;
 use std::time::Duration;
 
 /// A failure for [`DevGateway::fail_next`](super::DevGateway::fail_next) or
 /// [`DevGateway::fail_next_at`](super::DevGateway::fail_next_at).
 ///
 /// A status outside of 100 to 999 is sent as 500. A `content_type` or `value` that is not valid in a header is left
-/// out. `Debug` shows a body as the test has written it.
+/// out. `Debug` shows only the length of a body, which may contain a credential.
 ///
 /// # Example
 ///
@@ -21,7 +22,7 @@ use std::time::Duration;
 /// assert_eq!(ureq::get(&health).call()?.status(), 200);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// A response with this status and an empty body.
@@ -106,6 +107,35 @@ impl Fault {
             status,
             content_type: content_type.into(),
             body: body.into(),
+        }
+    }
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "Status({status})"),
+            Self::Reply {
+                status,
+                content_type,
+                body,
+            } => {
+                let length = body.len();
+                write!(
+                    f,
+                    "Reply {{ status: {status}, content_type: {content_type:?}, body_len: {length}, .. }}"
+                )
+            }
+            Self::RetryAfter { status, value } => {
+                write!(f, "RetryAfter {{ status: {status}, value: {value:?} }}")
+            }
+            Self::Delay(delay) => write!(f, "Delay({delay:?})"),
+            Self::Cut => f.write_str("Cut"),
+            Self::BrokerDown => f.write_str("BrokerDown"),
+            Self::DatabaseError => f.write_str("DatabaseError"),
+            Self::WrongBrokerKey => f.write_str("WrongBrokerKey"),
+            Self::ProviderDown => f.write_str("ProviderDown"),
+            Self::ReturnUrlRefused => f.write_str("ReturnUrlRefused"),
         }
     }
 }

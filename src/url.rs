@@ -126,32 +126,40 @@ pub(crate) fn place(url: &Uri, first: Option<&Uri>) -> String {
 }
 
 /// Resolves a reference, such as a `Location`, against the URL of the request (RFC 3986 section 5.2). A colon in the first
-/// segment of a reference ends a scheme (section 4.2), even in `localhost:8080`. Keeps the dot segments of a reference with
-/// a scheme or host. Percent-encodes spaces, because some servers send them unencoded.
+/// segment of a reference ends a scheme (section 4.2), even in `localhost:8080`. Percent-encodes spaces, because some
+/// servers send them unencoded.
 pub(crate) fn join(base: &Uri, reference: &str) -> Result<Uri, Problem> {
     let encoded = reference.trim().replace(' ', "%20");
     let target = without_fragment(&encoded);
-    let first = target.split(['/', '?']).next().unwrap_or_default();
-    if first.contains(':') {
-        split_scheme(target).ok_or(NOT_HTTP)?;
-        return parse(target);
-    }
-    let scheme = base.scheme_str().unwrap_or_default();
-    if target.starts_with("//") {
-        return parse(&format!("{scheme}:{target}"));
-    }
     if target.is_empty() {
         return Ok(base.clone());
     }
-    let end = target.find('?').unwrap_or(target.len());
-    let (path, query) = target.split_at_checked(end).unwrap_or_default();
-    let (folder, _) = base.path().rsplit_once('/').unwrap_or_default();
-    let full_path = match path {
-        "" => base.path().to_owned(),
-        absolute if absolute.starts_with('/') => without_dots(absolute),
-        relative => without_dots(&format!("{folder}/{relative}")),
+    let first = target.split(['/', '?']).next().unwrap_or_default();
+    let absolute = if first.contains(':') {
+        split_scheme(target).ok_or(NOT_HTTP)?;
+        target.to_owned()
+    } else if target.starts_with("//") {
+        let scheme = base.scheme_str().unwrap_or_default();
+        format!("{scheme}:{target}")
+    } else {
+        let (folder, _) = base.path().rsplit_once('/').unwrap_or_default();
+        let start = match target.as_bytes().first() {
+            Some(b'/') => String::new(),
+            Some(b'?') => base.path().to_owned(),
+            _ => format!("{folder}/"),
+        };
+        [&origin(base), &*start, target].concat()
     };
-    parse(&format!("{}{full_path}{query}", origin(base)))
+    let url = parse(&absolute)?;
+    let query = url.query().map(|query| format!("?{query}"));
+    parse(
+        &[
+            origin(&url),
+            without_dots(url.path()),
+            query.unwrap_or_default(),
+        ]
+        .concat(),
+    )
 }
 
 /// Removes the dot segments (RFC 3986 section 5.2.4) of a path that begins with a slash.

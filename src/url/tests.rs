@@ -102,6 +102,8 @@ fn references() {
         ("../../../../g", "http://a/g"),
         ("/./g", "http://a/g"),
         ("/../g", "http://a/g"),
+        ("//h/c/../d/./g?x/../y", "http://h/d/g?x/../y"),
+        ("http://h/c/../d/./g", "http://h/d/g"),
         ("g.", "http://a/b/c/g."),
         ("..g", "http://a/b/c/..g"),
         ("./g/.", "http://a/b/c/g/"),

@@ -68,10 +68,12 @@ impl Transport {
         self.agents.agent.config()
     }
 
-    /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. If the status is
-    /// no success, a body that cannot be read is no error of this function, because the status may decide what happens next,
-    /// such as a redirect or another token: the response has the error of the body in its extensions. The limit of each phase of the request is about the time left until the deadline, or less: see
+    /// Sends the request and reads the response. Blocks until the body is complete, or until the time is up. The limit
+    /// of each phase of the request is about the time left until the deadline, or less: see
     /// [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
+    ///
+    /// A status that is no success may lead to another request, such as that of a redirect, whatever the body is. If such a
+    /// response has a body that cannot be read, it is returned with the error of its body in its extensions.
     ///
     /// A request that may refresh a token connects anew, because a pooled connection may have died unnoticed. Other
     /// requests use the pool, but no connection from before a suspension of the machine. A server may close an idle

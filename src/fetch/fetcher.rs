@@ -105,12 +105,17 @@ impl Fetcher {
     /// query, and an empty URL is the base itself.
     ///
     /// You can pass a tool's argument as the URL of a fetch. To keep a relative URL within the base, the fetch fails
-    /// with `invalid_input` if the URL begins with two slashes, or if its path has a segment with two or more
-    /// dots and without a letter or digit, because some server may read it as `..`. Characters that Unicode's compatibility
-    /// forms (NFKC) or the code pages of Windows turn into a dot or slash count as such, a `;`, `?` or `#` ends a segment as
-    /// well, and the path is read as it is and percent-decoded once to four times. A path with a `%u` escape, a `%00`, or escapes that are not UTF-8 fails as well. Absolute URLs and redirects may go to any path on the base's origin
-    /// (scheme, host and port), and to the hosts that [`allow_hosts`](Self::allow_hosts) adds. Any other URL
-    /// fails, as `allow_hosts` describes.
+    /// with `invalid_input` in these cases:
+    ///
+    /// - The URL begins with two slashes.
+    /// - Its path has a segment with two or more dots and without a letter or digit, because some server may read it as
+    ///   `..`. The path is read as it is and percent-decoded once to four times. Characters that Unicode's compatibility
+    ///   forms (NFKC) or the code pages of Windows turn into a dot or slash count as such. A `;`, `?` or `#` ends a segment
+    ///   as well.
+    /// - Its path has a `%u` escape, a `%00`, or escapes that are not UTF-8.
+    ///
+    /// Absolute URLs and redirects may go to any path on the base's origin (scheme, host and port), and to the hosts that
+    /// [`allow_hosts`](Self::allow_hosts) adds. Any other URL fails, as `allow_hosts` describes.
     ///
     /// If the provider's strategy is `path`, `{field}` placeholders are filled only in the base. Braces in the URL
     /// of a fetch are percent-encoded.

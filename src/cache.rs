@@ -295,8 +295,17 @@ impl Caches {
 
     /// Removes the tokens of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
     pub(crate) fn remove(&self, workspace_id: Option<&str>, provider: Option<&str>) {
+        self.for_each(|slots| slots.empty_matching(workspace_id, provider));
+    }
+
+    /// Removes the token of exactly this workspace and provider.
+    pub(crate) fn remove_exactly(&self, workspace_id: &str, provider: &str) {
+        self.for_each(|slots| slots.empty((workspace_id, provider)));
+    }
+
+    fn for_each(&self, change: impl Fn(&mut Slots)) {
         for slots in self.0.lock().iter().filter_map(Weak::upgrade) {
-            slots.lock().empty_matching(workspace_id, provider);
+            change(&mut slots.lock());
         }
     }
 }

@@ -196,11 +196,16 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         };
         let refused = |response: &Response| {
             let status = response.status().as_u16();
-            let is_retried = options.method.is_idempotent() && policy.retries_status(status);
-            is_retried.then(|| {
+            if options.method.is_idempotent() && policy.retries_status(status) {
                 let retry_after = date::retry_after_header(response.headers());
-                NexusError::api(status, "the upstream returned this status", retry_after)
-            })
+                let what = "the upstream returned this status";
+                return Some(NexusError::api(status, what, retry_after));
+            }
+            // A redirect or a refusal of the token leads to another request.
+            let is_last = status >= 400 && !slot::is_refusal(status);
+            let incomplete = response.extensions().get::<NexusError>();
+            let repeatable = incomplete.filter(|error| is_last && error.may_repeat());
+            repeatable.cloned()
         };
         let go_on = |wait, line: fmt::Arguments<'_>| {
             if self.deadline.left().is_none_or(|left| left <= wait) {

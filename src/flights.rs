@@ -273,10 +273,13 @@ impl Flights {
         if !is_missing || !request.is_repeatable() {
             return answer;
         }
-        let listed = last.map_or_else(|| self.ask_for_providers(), Ok)?;
+        let listed = match last {
+            Some(listed) => listed,
+            None if self.is_ending() => return Err(unconfirmed()),
+            None => self.ask_for_providers()?,
+        };
         if !self.pause(CONFIRMATION_PAUSE) {
-            let message = "the client was dropped or drained before the gateway's answer was confirmed; try again";
-            return Err(NexusError::new(ErrorKind::Timeout, message).local());
+            return Err(unconfirmed());
         }
         match send() {
             Err(error) if error.is_missing() => {
@@ -285,7 +288,10 @@ impl Flights {
                 let (next, ..) = meaning::of(request.operation, 404, error.code(), None);
                 Err(error.with(|inner| inner.next = next))
             }
-            another => another,
+            another => {
+                self.confirmed.lock().clear();
+                another
+            }
         }
     }
 
@@ -295,7 +301,10 @@ impl Flights {
         let providers = Request::get("providers", "/v1/providers");
         let pause = |wait| self.pause(wait);
         match self.gateway.retry(&providers, None, pause) {
-            Err(error) if error.is_retryable() && !error.is_missing() => Err(error),
+            Err(error) if error.is_retryable() && !error.is_missing() => {
+                self.confirmed.lock().clear();
+                Err(error)
+            }
             _ => Ok(Instant::now()),
         }
     }
@@ -344,6 +353,12 @@ fn has_room(table: &[Arc<Flight>], key: &Key) -> bool {
     let provider = key.provider();
     let same = |flight: &&Arc<Flight>| flight.key.provider() == provider;
     table.len() < MAX_FLIGHTS && table.iter().filter(same).count() < MAX_FLIGHTS_OF_PROVIDER
+}
+
+fn unconfirmed() -> NexusError {
+    let message =
+        "the client was dropped or drained before the gateway's answer was confirmed; try again";
+    NexusError::new(ErrorKind::Timeout, message).local()
 }
 
 pub(crate) fn timed_out() -> NexusError {

@@ -217,6 +217,9 @@ impl Gateway {
             outcome
         };
         let go_on = |wait, line: fmt::Arguments<'_>| {
+            if !pause(Duration::ZERO) {
+                return false;
+            }
             self.log.debug(line);
             pause(wait)
         };

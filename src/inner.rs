@@ -85,8 +85,9 @@ impl Inner {
         if let (Some(workspace_id), Some(provider)) = (&subject.workspace_id, &subject.provider)
             && outcome.as_ref().is_err_and(NexusError::needs_reconnect)
         {
+            // Gateways tell `GitHub` and `github` apart, so the answer says nothing about another spelling.
             let caches = &self.connections.caches;
-            caches.remove(Some(workspace_id), Some(provider));
+            caches.remove_exactly(workspace_id, provider);
         }
         outcome.map_err(|error| error.about(&subject))
     }

@@ -207,13 +207,19 @@ impl Slot {
                 self.held = self.held.take().filter(others);
             }
             Err(error) => {
-                if let (Some(held), Reason::Refused(_, status)) = (&mut self.held, &question.reason)
-                {
+                let own = self.held.as_mut();
+                let asked = own.filter(|held| held.is_of(&question.gateway));
+                if let (Some(held), Reason::Refused(_, status)) = (asked, &question.reason) {
                     let inquiry = held.inquiries.entry(*status).or_default();
                     inquiry.fail(error, question.asked);
                 }
             }
         }
+    }
+
+    /// Returns the last time at which a program may have removed the tenant's token.
+    pub(crate) fn changed(&self) -> Option<Instant> {
+        *self.generation
     }
 
     /// Returns whether the slot is as it was when it handed out the question.

@@ -120,7 +120,7 @@ impl Transport {
             return Ok(response);
         };
         let status = response.status().as_u16();
-        if status < 300 {
+        if status < 300 || deadline.left().is_none() {
             return Err(incomplete);
         }
         let kept = incomplete.with(|inner| inner.status = Some(status));

@@ -52,6 +52,13 @@ impl Slots {
         workspaces.insert(workspace_id.into(), slot);
     }
 
+    /// Empties the slot of exactly this workspace and provider, if there is one.
+    pub(super) fn empty(&mut self, key: Key<'_>) {
+        if let Some(slot) = self.get_mut(key) {
+            *slot = Slot::empty(Some(Instant::now()));
+        }
+    }
+
     /// Empties the slots of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
     pub(super) fn empty_matching(&mut self, workspace_id: Option<&str>, provider: Option<&str>) {
         let now = Instant::now();
@@ -90,17 +97,19 @@ impl Slots {
     /// Removes unused slots. If there is still no room for the next `PURGE_INTERVAL` slots, removes others too.
     fn purge(&mut self, now: Now) {
         let mut room = MAX_SLOTS - PURGE_INTERVAL;
+        let mut removed = self.removed;
         self.providers.retain(|_, workspaces| {
             workspaces.retain(|_, slot| {
                 let keep = room > 0 && slot.is_in_use(now);
                 if keep {
                     room = room.saturating_sub(1);
                 } else {
-                    self.removed = Some(Instant::now());
+                    removed = removed.max(slot.changed());
                 }
                 keep
             });
             !workspaces.is_empty()
         });
+        self.removed = removed;
     }
 }

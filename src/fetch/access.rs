@@ -58,7 +58,7 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// The gateway's error if it has refused for good.
+    /// A final error if the gateway has refused for good, and any other if it has not answered.
     pub(super) fn replacement(
         &self,
         refused: &Arc<CachedToken>,

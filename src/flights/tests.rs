@@ -619,3 +619,27 @@ fn a_flight_serves_the_same_request_without_a_body_about_the_same_token() {
         assert_eq!(found, shared, "row {number}");
     }
 }
+
+/// The first answer arrives while the program is ending.
+#[test]
+fn a_program_that_ends_asks_for_no_list() {
+    let gate = Gate::default();
+    let passed = gate.clone();
+    let scripted = Scripted::new(move |_, _| {
+        passed.pass();
+        let missing = NexusError::with_code("connection_not_found", "no");
+        Err(missing.with(|inner| inner.status = Some(404)))
+    });
+    let flights = &scripted.handle.flights;
+    thread::scope(|scope| {
+        let asks = scope.spawn(|| scripted.resolve("p", far()));
+        wait_until(|| scripted.calls() == 1);
+        let drains = scope.spawn(|| flights.drain(far()));
+        wait_until(|| flights.is_ending());
+        gate.open();
+        assert!(drains.join().unwrap());
+        // The list would be requested from an address without a server.
+        assert_eq!(asks.join().unwrap().unwrap_err().code(), "timeout");
+    });
+    assert_eq!(scripted.calls(), 1);
+}

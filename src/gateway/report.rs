@@ -64,7 +64,7 @@ impl Gateway {
             Err(error) if error.is_outage() => {
                 let mut outages = self.outages.lock();
                 let is_known = outages.contains_key(subject);
-                if outages.len() >= MAX_OUTAGES {
+                if !is_known && outages.len() >= MAX_OUTAGES {
                     outages.clear();
                 }
                 outages.entry(subject.clone()).or_insert_with(Instant::now);
@@ -85,5 +85,32 @@ impl Gateway {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::NexusError;
+    use crate::log::{Log, LogLevel};
+    use crate::options::NexusClientOptions;
+    use crate::transport::Transport;
+    use std::time::Duration;
+
+    #[test]
+    fn outages_are_bounded_and_each_counts_once() {
+        let options = NexusClientOptions::new("http://127.0.0.1:1");
+        let transport = Transport::new(None, Duration::from_secs(1)).unwrap();
+        let gateway = Gateway::new(options, transport, Log::new(LogLevel::Off)).unwrap();
+        let fail = |number: usize| {
+            let of = Request::get(RESOLVE, "/").of_tenant(Some(&number.to_string()), Some("p"));
+            gateway.note_outage(&of, &Err(NexusError::with_code("request_failed", "down")));
+            gateway.outages.lock().len()
+        };
+        for number in 1..=MAX_OUTAGES {
+            assert_eq!(fail(number), number);
+        }
+        assert_eq!(fail(1), MAX_OUTAGES, "known already");
+        assert_eq!(fail(MAX_OUTAGES + 1), 1, "all others are forgotten");
     }
 }

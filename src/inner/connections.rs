@@ -55,11 +55,14 @@ impl Connections {
     /// Notes that a connection is active. The first time, removes the tokens of the connection before it from the caches.
     pub(crate) fn note_active(&self, id: &str) {
         let mut known = self.known.lock();
-        let latest = known.iter_mut().rev().find(|known| *known.id == *id);
-        let was_active = latest.is_none_or(|latest| mem::replace(&mut latest.was_active, true));
+        let Some(latest) = known.iter_mut().rev().find(|known| *known.id == *id) else {
+            return;
+        };
+        let was_active = mem::replace(&mut latest.was_active, true);
+        let tenant = latest.tenant.clone();
         drop(known);
         if !was_active {
-            self.remove_changed(Some(id), None, None);
+            self.remove_tokens(&tenant);
         }
     }
 
@@ -73,11 +76,14 @@ impl Connections {
         provider: Option<&str>,
     ) {
         match id.and_then(|id| self.tenant(id)) {
-            Some(tenant) => self
-                .caches
-                .remove(Some(&tenant.workspace_id), Some(&tenant.provider)),
+            Some(tenant) => self.remove_tokens(&tenant),
             None => self.caches.remove(workspace_id, provider),
         }
+    }
+
+    fn remove_tokens(&self, tenant: &Tenant) {
+        let workspace_id = Some(&*tenant.workspace_id);
+        self.caches.remove(workspace_id, Some(&tenant.provider));
     }
 
     /// Returns the tenant that the connection was last requested for.

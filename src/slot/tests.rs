@@ -1,6 +1,8 @@
 //! What each caller does, second by second. No test has a thread or a server, or waits.
 
-use Event::{Down, Forbid, Gives, Need, NeedElsewhere, NeedStrict, No, Refuse, Remove, Set};
+use Event::{
+    Down, Forbid, Gives, Need, NeedElsewhere, NeedStrict, No, Refuse, RefuseElsewhere, Remove, Set,
+};
 
 use super::*;
 use crate::error::ErrorKind;
@@ -18,6 +20,8 @@ enum Event {
     NeedElsewhere,
     /// An API has refused this token with 401.
     Refuse(&'static str),
+    /// The same, in a client of another gateway.
+    RefuseElsewhere(&'static str),
     /// An API has refused this token with 403.
     Forbid(&'static str),
     /// The gateway answers the oldest question with a token, which was requested at this second.
@@ -66,6 +70,10 @@ impl Life {
             Refuse(name) => {
                 let refused = Reason::Refused(self.token(name, 0, 9999), 401);
                 return self.want(&refused, "ours", true, now);
+            }
+            RefuseElsewhere(name) => {
+                let refused = Reason::Refused(self.token(name, 0, 9999), 401);
+                return self.want(&refused, "theirs", true, now);
             }
             Forbid(name) => {
                 let refused = Reason::Refused(self.token(name, 0, 9999), 403);
@@ -342,6 +350,16 @@ const LIVES: &[(&str, &[Row])] = &[
             (4, Gives("theirs", 100, 3), ""),
             (4, NeedElsewhere, "use theirs"),
             (4, Need, "ask"),
+        ],
+    ),
+    (
+        "1: a failure of one gateway says nothing about a token from another",
+        &[
+            (0, Need, "ask"),
+            (0, Gives("ours", 100, 0), ""),
+            (1, RefuseElsewhere("ours"), "ask"),
+            (2, Down, ""),
+            (2, Refuse("ours"), "ask"),
         ],
     ),
     (

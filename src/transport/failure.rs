@@ -376,10 +376,13 @@ fn problem_of_file(file: &str) -> Option<String> {
 
 /// Returns why a folder that `SSL_CERT_DIR` names holds no certificates.
 fn problem_of_folder(folder: &str) -> Option<String> {
-    let error = fs::read_dir(folder).err()?;
-    Some(format!(
-        "the folder {folder} that SSL_CERT_DIR names cannot be read ({error}); "
-    ))
+    env::split_paths(folder).find_map(|one| {
+        let error = fs::read_dir(&one).err()?;
+        let name = one.display();
+        Some(format!(
+            "the folder {name} that SSL_CERT_DIR names cannot be read ({error}); "
+        ))
+    })
 }
 
 /// Returns whether a text has a certificate in PEM form (RFC 7468 section 5.1): a line that begins with its label, which a

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::support::{
-    Reply, Server, bearer, bytes, client, holder, in_chunks, options, retrying, text, with_length,
+    Reply, Server, bearer, bytes, client, fetch, holder, in_chunks, options, retrying, text,
+    with_length,
 };
 use nexus_sdk::http::HeaderMap;
 use nexus_sdk::{FetchOptions, NexusError};
@@ -89,7 +90,7 @@ fn a_transfer_encoding_that_nobody_takes_apart_is_an_error() {
 #[cfg(feature = "gzip")]
 mod gzip {
     use super::*;
-    use crate::support::{End, fetch, gzip, reply};
+    use crate::support::{End, gzip, reply};
 
     #[test]
     fn a_gzip_body_is_decoded_and_its_headers_are_those_of_what_is_returned() {
@@ -287,7 +288,8 @@ fn a_status_decides_whatever_its_body_is() {
             let api = Server::play(vec![bytes(first), text(200, "end")]);
             let gateway = Server::start(|_| bearer("t-2"));
             let (client, cache) = holder(options(&gateway).max_body_bytes(1000), "t-1");
-            let retried = get().retry_policy(retrying(1, Duration::from_millis(1)));
+            let number = u32::from(head.starts_with("503"));
+            let retried = get().retry_policy(retrying(number, Duration::from_millis(1)));
             let url = api.url("/start");
             let fetched = client.authenticated_fetch(&cache, "ws", "p", &url, retried);
             let case = format!("{status} after {head}, {name}");
@@ -300,5 +302,17 @@ fn a_status_decides_whatever_its_body_is() {
             assert_eq!(api.requests().len(), sent, "{case}");
             assert_eq!(gateway.count("/v1/resolve"), resolved, "{case}");
         }
+    }
+}
+
+#[test]
+fn a_body_that_is_cut_is_fetched_again_whatever_the_status() {
+    for status in [200, 404, 500, 503] {
+        let cut = format!("HTTP/1.1 {status} Status\r\nContent-Length: 99\r\n\r\ncut off");
+        let api = Server::play(vec![bytes(&*cut), bytes(cut), text(200, "whole")]);
+        let retried = get().retry_policy(retrying(3, Duration::from_millis(1)));
+        let (status, _, body) = fetch(&api.url("/"), retried).unwrap();
+        assert_eq!((status, &*body), (200, &b"whole"[..]));
+        assert_eq!(api.requests().len(), 3);
     }
 }

@@ -74,6 +74,29 @@ fn after_another_consent_the_old_token_is_in_no_cache_that_the_client_has_filled
     }
 }
 
+/// A resolve tells names apart by their case, so the answer for one says nothing about another.
+#[test]
+fn a_name_that_is_spelled_otherwise_costs_no_good_token() {
+    let gateway = granting_to("github");
+    let client = client(&gateway);
+    let cache = TokenCache::new();
+    client.get_cached_token(&cache, "acme", "github").unwrap();
+    assert!(!client.is_connected("acme", "GitHub").unwrap());
+    client.get_cached_token(&cache, "acme", "github").unwrap();
+    let asked = gateway.count("/v1/resolve");
+    assert_eq!(asked, 3, "once for the token, and twice for the other name");
+}
+
+/// A gateway that resolves this provider only.
+fn granting_to(provider: &str) -> Server {
+    let query = format!("provider_name={provider}");
+    Server::start(move |request| match request.path() {
+        "/v1/resolve" if request.query().ends_with(&query) => bearer("t-1"),
+        "/v1/resolve" => text(404, r#"{"error": "connection_not_found"}"#),
+        _ => text(200, "{}"),
+    })
+}
+
 #[test]
 fn an_accepted_credential_replaces_the_cached_one() {
     let gateway = DevGateway::start().unwrap();

@@ -167,6 +167,20 @@ fn an_answer_is_not_believed_after_another_answer() {
     assert_eq!(said(&error), ("broker_error", Some(502)));
 }
 
+/// The list fails for one workspace, so the broker may err about all others.
+#[test]
+fn an_answer_is_not_believed_once_the_list_has_failed() {
+    let gateway = DevGateway::start().unwrap();
+    let client = client(&gateway);
+    assert!(!client.is_connected("acme", "github").unwrap());
+    gateway.connect("acme", "github").unwrap();
+    gateway.database_away(true);
+    for workspace_id in ["other", "acme"] {
+        let error = client.is_connected(workspace_id, "github").unwrap_err();
+        assert_eq!(said(&error), ("broker_error", Some(502)), "{workspace_id}");
+    }
+}
+
 /// What a program watches in an outage: no attempt tells it to send the user to the consent page.
 #[test]
 fn no_attempt_in_an_outage_says_that_the_user_has_to_connect() {

@@ -40,8 +40,8 @@ impl Connections {
         });
     }
 
-    /// Returns the request as one by this connection id. If the id is known, the call takes turns with the calls that name its workspace
-    /// and provider, and counts towards the rate limit of its workspace.
+    /// Returns the request as one by this connection id. If the id is known, the call takes turns with the calls that name
+    /// its workspace and provider, and counts towards the rate limit of its workspace.
     pub(crate) fn by_id(&self, id: &str, request: Request) -> Request {
         let by_connection = request.of_connection(id);
         match self.tenant(id) {

@@ -228,8 +228,8 @@ pub(crate) fn until_final(
         };
         options.pause(at_least, end);
         if end.left().is_none() {
-            let seconds = options.timeout.as_secs_f64();
-            let message = format!("the connection was not active after {seconds} s: {seen}");
+            let timeout = options.timeout;
+            let message = format!("the connection was not active after {timeout:?}: {seen}");
             return Err(NexusError::new(ErrorKind::Timeout, message));
         }
     }

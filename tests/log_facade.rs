@@ -156,7 +156,7 @@ fn an_outage_is_told_once_for_each_tenant() {
             of(workspace_id)
         );
         assert!(
-            told[0].starts_with(&start) && told[0].ends_with(" s"),
+            told[0].starts_with(&start) && told[0].ends_with('s'),
             "{told:?}"
         );
     }

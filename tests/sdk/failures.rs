@@ -40,6 +40,14 @@ fn served(reply: Reply) -> Failing {
     .by(|server| server.url(""))
 }
 
+/// The server accepts the request and does not respond.
+fn hanging() -> Failing {
+    Failing {
+        options: |options| options.timeout(Duration::from_millis(500)),
+        ..served(bytes("").then(End::Hold))
+    }
+}
+
 /// The server expects https, and its certificate is not trusted.
 fn untrusted() -> Failing {
     served(text(200, "")).by(|server| server.url("").replacen("http:", "https:", 1))
@@ -69,7 +77,7 @@ impl Failing {
 
     fn options(&self, gateway: &str) -> NexusClientOptions {
         let options = NexusClientOptions::new(gateway).log_level(nexus_sdk::LogLevel::Off);
-        (self.options)(options.timeout(Duration::from_millis(500)))
+        (self.options)(options.timeout(LONG))
     }
 }
 
@@ -123,13 +131,7 @@ const BOTH: [Row; 9] = [
         true,
         true,
     ),
-    (
-        "hung",
-        || served(bytes("").then(End::Hold)),
-        "timeout",
-        true,
-        true,
-    ),
+    ("hung", hanging, "timeout", true, true),
 ];
 
 fn check(case: &str, error: &NexusError, expected: (Origin, &str, bool, bool, bool)) {
@@ -201,7 +203,7 @@ fn of_the_gateway() {
     for (reply, code, retryable, reconnect) in statuses {
         let failing = served(reply);
         // The gateway is asked again about a missing connection, after a pause.
-        let options = failing.options(&failing.url).timeout(LONG);
+        let options = failing.options(&failing.url);
         let client = NexusClient::new(options).unwrap();
         let error = client.resolve_token("acme", "github").unwrap_err();
         check(

@@ -154,13 +154,19 @@ fn a_program_that_ends_does_not_wait_for_a_pause() {
     assert_eq!(gateway.count("/v1/resolve"), 1);
 }
 
-/// The user connects, and the database goes away a moment later.
-#[test]
-fn an_answer_is_not_believed_after_another_answer() {
+/// A gateway, and a client that has asked it just before the user connected.
+fn connected_after_a_question() -> (DevGateway, NexusClient) {
     let gateway = DevGateway::start().unwrap();
     let client = client(&gateway);
     assert!(!client.is_connected("acme", "github").unwrap());
     gateway.connect("acme", "github").unwrap();
+    (gateway, client)
+}
+
+/// The user connects, and the database goes away a moment later.
+#[test]
+fn an_answer_is_not_believed_after_another_answer() {
+    let (gateway, client) = connected_after_a_question();
     assert!(client.is_connected("acme", "github").unwrap());
     gateway.database_away(true);
     let error = client.is_connected("acme", "github").unwrap_err();
@@ -170,10 +176,7 @@ fn an_answer_is_not_believed_after_another_answer() {
 /// The list fails for one workspace, so the broker may err about all others.
 #[test]
 fn an_answer_is_not_believed_once_the_list_has_failed() {
-    let gateway = DevGateway::start().unwrap();
-    let client = client(&gateway);
-    assert!(!client.is_connected("acme", "github").unwrap());
-    gateway.connect("acme", "github").unwrap();
+    let (gateway, client) = connected_after_a_question();
     gateway.database_away(true);
     for workspace_id in ["other", "acme"] {
         let error = client.is_connected(workspace_id, "github").unwrap_err();

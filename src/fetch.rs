@@ -160,7 +160,7 @@ impl<'a, 'w> PendingFetch<'a, 'w> {
         Err(self.hop.error(ErrorKind::TooManyRedirects, &what))
     }
 
-    /// Returns the deadline of the wait for a token: that of a call to the gateway, but not past the fetch's own.
+    /// Returns the time at which the wait for a token ends, which is never later than the fetch's own deadline.
     fn token_deadline(&self) -> Deadline {
         self.deadline.min(self.access.client.gateway.longest_call())
     }

@@ -146,7 +146,7 @@
 //! | writes warnings to stderr, on lines that begin with `[NexusSDK]` (never to stdout) | [`log_level`](NexusClientOptions::log_level) with [`LogLevel::Off`], or `NEXUS_LOG=off` |
 //! | reads `NEXUS_LOG`, which overrides `log_level` | leave the variable unset |
 //! | creates empty lock files below the user's home directory, so that processes do not refresh the same token at once | [`without_lock`](NexusClientOptions::without_lock); [`lock_dir`](NexusClientOptions::lock_dir) sets another directory |
-//! | reads `NEXUS_LOCK_DIR`, the directory for these files (set it for all programs of a user or for none); if the variable is set but blank, there is no lock | `lock_dir`, `without_lock` or [`refresh_lock`](NexusClientOptions::refresh_lock) |
+//! | reads `NEXUS_LOCK_DIR`, the directory for these files (set it for all programs of a user or for none). A blank value turns the lock off | `lock_dir`, `without_lock` or [`refresh_lock`](NexusClientOptions::refresh_lock) |
 //! | uses the [proxies](#proxies) in the environment, except for requests to this machine | `NO_PROXY=*`, or an [`agent`](NexusClientOptions::agent) built with `.proxy(None)` |
 //! | waits up to 5 s when the last handle of a client is dropped while the gateway may be [refreshing](refreshes) a token | call [`drain`](NexusClient::drain) yourself, and keep a clone in a `static` or end with [`std::process::exit`] |
 //!

@@ -213,8 +213,8 @@ impl TokenResponse {
         token.put_in(Place::Path(named), String::new());
     }
 
-    /// Returns the strategy's type in lower case and without spaces around it, or `None` if it is missing, `null` or empty. A response may
-    /// have the type in place of the strategy object. A type that is not a string is returned as an empty
+    /// Returns the strategy's type in lower case and without spaces around it, or `None` if it is missing, `null` or empty. A
+    /// response may have the type in place of the strategy object. A type that is not a string is returned as an empty
     /// string, which is not the type of any strategy.
     fn kind(&self) -> Option<String> {
         let kind = match self.raw.get("strategy")? {

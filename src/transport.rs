@@ -72,8 +72,8 @@ impl Transport {
     /// of each phase of the request is about the time left until the deadline, or less: see
     /// [`NexusClientOptions::timeout`](crate::NexusClientOptions::timeout).
     ///
-    /// A status that is no success may lead to another request, such as that of a redirect, whatever the body is. If such a
-    /// response has a body that cannot be read, it is returned with the error of its body in its extensions.
+    /// A response with the status 300 or higher may lead to another request, for example after a redirect, so its status counts
+    /// even if its body cannot be read. Such a response is returned with the error of its body in its extensions.
     ///
     /// A request that may refresh a token connects anew, because a pooled connection may have died unnoticed. Other
     /// requests use the pool, but no connection from before a suspension of the machine. A server may close an idle

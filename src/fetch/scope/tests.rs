@@ -64,7 +64,7 @@ fn what_would_leave_the_base_is_refused() {
         "..⁄x", "x∖..", "︒︒/x", ".︒/x", "..￥x", "..￦x",
         // Characters that do not show, and punctuation.
         ".%EF%B8%8F./x", "..%CD%8F/x", ".%C2%AD.", "\"../x", "..~", "(..)", "..+/x", ".+./x",
-        // What is left of it if `../` is removed once.
+        // A server that removes `../` once makes `../` of the first path.
         "....//x", "...", "…/x",
     ];
     for url in climbing {

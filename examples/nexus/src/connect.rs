@@ -171,7 +171,10 @@ impl Requested<'_> {
     fn ask_for_credential(&self, form: &Form) -> Result<ConnectionStatus, Stop> {
         let listener = self.listener.as_ref();
         let page = listener.map(|listener| listener.credential_form(&self.client, &form.state));
-        let page = page.transpose()?;
+        let page = match page.transpose() {
+            Ok(page) => page,
+            Err(error) => return self.active().ok_or_else(|| error.into()),
+        };
         let redirect = page.as_deref().and_then(|page| self.options.open(page));
         if redirect.is_none() && io::stdin().is_terminal() {
             return self.enter(form, &[]);
@@ -187,6 +190,13 @@ impl Requested<'_> {
         self.say_how_to_reach_listener();
         say(&format!("to enter the credential, open {page}{otherwise}"));
         self.wait_for("the credential", &self.connection.connection_id)
+    }
+
+    /// Returns the connection's status if it is active. The gateway refuses the form of a connection whose credential has
+    /// been entered elsewhere.
+    fn active(&self) -> Option<ConnectionStatus> {
+        let status = self.client.check_connection(&self.connection.connection_id);
+        status.ok().filter(|it| *it == ConnectionStatus::Active)
     }
 
     fn say_where_to_consent(&self) {

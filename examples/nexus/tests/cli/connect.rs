@@ -71,6 +71,29 @@ fn with_json_the_id_is_printed_before_the_wait() {
     assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
 }
 
+/// Somebody else has entered the credential since the gateway listed the form's fields.
+#[test]
+fn a_form_that_is_refused_is_no_failure_of_an_active_connection() {
+    let bench = Bench::new("form-refused");
+    let schema = json!({"schema": {"properties": {"api_key": {}}}});
+    let refusal = json!({"code": "invalid_state", "error": "Invalid state"});
+    for (status, code, end) in [
+        (
+            "active",
+            0,
+            "connected workspace acme to provider weather\n",
+        ),
+        ("pending", 1, "invalid_state: Invalid state\n"),
+    ] {
+        bench.reply("/v1/capture-schema", 200, &schema);
+        bench.reply("/v1/capture-schema", 400, &refusal);
+        bench.reply("/v1/check-connection", 200, &json!({"status": status}));
+        let ran = bench.run("connect -p weather --timeout 1s");
+        assert_eq!(ran.code, code, "{status}: {}", ran.err);
+        assert!(ran.err.ends_with(end), "{status}: {}", ran.err);
+    }
+}
+
 /// The consent comes back to the port of the listener, and the form is on that port too.
 #[test]
 fn over_ssh_it_says_how_a_browser_elsewhere_reaches_its_pages() {

@@ -5,9 +5,6 @@
 //! run of these is not searched further. The time is in proportion to the text, whatever the secret is, because `str::contains`
 //! uses the Two-Way algorithm.
 
-use std::cmp::Reverse;
-use std::collections::BTreeSet;
-
 use ureq::http::header::CONTENT_LENGTH;
 use ureq::http::{HeaderMap, HeaderValue};
 
@@ -70,34 +67,44 @@ fn escape(how: char, c: char) -> String {
     }
 }
 
-/// Returns the text as it is, and escaped in each of the `STYLES` whose way to escape is in `ways`, once with
-/// upper-case and once with lower-case hexadecimal digits.
-fn escaped(text: &str, ways: &str) -> BTreeSet<String> {
-    let mut all = BTreeSet::from([text.to_owned()]);
+/// Adds a text to a list without repeats, in which the longest texts come first.
+fn add(all: &mut Vec<String>, text: String) {
+    if !all.contains(&text) {
+        let place = all.partition_point(|other| other.len() >= text.len());
+        all.insert(place, text);
+    }
+}
+
+/// Adds the text as it is, and escaped in each of the `STYLES` whose way to escape is in `ways`, once with upper-case
+/// and once with lower-case hexadecimal digits.
+fn add_escaped(all: &mut Vec<String>, text: &str, ways: &str) {
+    add(all, text.to_owned());
     let styles = STYLES.into_iter().filter(|(how, ..)| ways.contains(*how));
     for (how, set, others) in styles {
         let is_escaped = |c: char| set.contains(c) || others && !c.is_ascii();
-        for in_case in [str::to_owned, str::to_lowercase] {
+        for in_case in [str::to_owned, str::to_ascii_lowercase] {
             let write = |c| match is_escaped(c).then(|| escape(how, c)) {
                 Some(escaped) => in_case(&escaped),
                 None => c.to_string(),
             };
-            all.insert(text.chars().map(write).collect());
+            add(all, text.chars().map(write).collect());
         }
+    }
+}
+
+/// Returns the spellings of a secret, the longest first.
+fn spellings(secret: &str) -> Vec<String> {
+    let (mut once, mut all) = (Vec::new(), Vec::new());
+    add_escaped(&mut once, secret, "\\u%+&;#x");
+    for text in once {
+        add_escaped(&mut all, &text, "\\");
     }
     all
 }
 
-/// Returns the spellings of a secret, each with its length in bytes, the longest first.
-fn spellings(secret: &str) -> BTreeSet<(Reverse<usize>, String)> {
-    let once = escaped(secret, "\\u%+&;#x").into_iter();
-    let all = once.flat_map(|once| escaped(&once, "\\"));
-    all.map(|text| (Reverse(text.len()), text)).collect()
-}
-
-/// Secrets to find in a text, each with its length in bytes.
+/// Secrets to find in a text, the longest first.
 #[derive(Default)]
-pub(crate) struct Secrets(BTreeSet<(Reverse<usize>, String)>);
+pub(crate) struct Secrets(Vec<String>);
 
 impl Secrets {
     /// Adds secrets of at least this many bytes. Shorter strings occur by chance.
@@ -105,7 +112,7 @@ impl Secrets {
         for secret in secrets {
             let text = secret.as_ref();
             if text.len() >= least.max(1) {
-                self.0.insert((Reverse(text.len()), text.to_owned()));
+                add(&mut self.0, text.to_owned());
             }
         }
     }
@@ -149,13 +156,13 @@ impl Secrets {
             "the search for the credential timed out; raise `timeout`, or lower max_body_bytes";
         let mut shown = String::from_utf8_lossy(text);
         let mut is_changed = false;
-        for (_, secret) in &self.0 {
+        for secret in &self.0 {
             let runs = secret.split(|c: char| !c.is_ascii_alphanumeric());
             let longest = runs.max_by_key(|run| run.len()).unwrap_or_default();
             if !shown.contains(longest) {
                 continue;
             }
-            for (_, spelling) in spellings(secret) {
+            for spelling in spellings(secret) {
                 let left = end.left();
                 left.ok_or_else(|| NexusError::new(ErrorKind::Timeout, late))?;
                 if shown.contains(&spelling) {

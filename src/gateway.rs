@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::http::header::{ACCEPT, CONTENT_TYPE};
-use ureq::http::{HeaderMap, HeaderValue, Method, Uri};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 use crate::error::meaning::Next;
 use crate::error::{self, ErrorKind, NexusError, Origin, Result, Subject};
@@ -24,6 +24,9 @@ use crate::time::{Deadline, Now, ResponseClock};
 use crate::transport::{Outgoing, Response, Transport};
 use crate::url;
 
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// The header by which gateways limit the request rate of each workspace.
+const WORKSPACE: HeaderName = HeaderName::from_static("x-workspace-id");
 /// The shortest time limit of an attempt that may refresh a token. Gateways give up after 30 s, and the refresh must not
 /// be cut short before.
 const MIN_ATTEMPT: Duration = Duration::from_secs(40);
@@ -98,15 +101,14 @@ impl Request {
         self
     }
 
-    /// Sets the workspace and the provider, and the header by which gateways limit the request rate of each workspace. Sends
-    /// no header for an id that a header cannot carry.
+    /// Sets the workspace, its header and the provider. Sends no header for an id that a header cannot carry.
     pub(crate) fn of_tenant(mut self, workspace_id: Option<&str>, provider: Option<&str>) -> Self {
         self.subject.workspace_id = workspace_id.map(Into::into);
         self.subject.provider = provider.map(Into::into);
         // A server would trim the id, and count the request for another workspace.
         let whole = workspace_id.filter(|id| id.trim() == *id);
         if let Some(Ok(id)) = whole.map(HeaderValue::from_str) {
-            self.headers.insert("x-workspace-id", id);
+            self.headers.insert(WORKSPACE, id);
         }
         self
     }
@@ -230,7 +232,9 @@ impl Gateway {
     fn attempt(&self, call: &Request, may_refresh: bool) -> Result<Success> {
         let mut headers = || {
             let mut all = self.headers.clone();
-            all.extend(call.headers.clone());
+            for (name, value) in &call.headers {
+                all.append(name, value.clone());
+            }
             Ok(all)
         };
         let request = Outgoing {
@@ -308,7 +312,7 @@ fn headers(api_key: &str) -> Result<HeaderMap> {
         let problem = "is too long, or has a line break or control character; check that it was copied correctly";
         let value = header::secret_value(api_key.to_owned())
             .ok_or_else(|| NexusError::invalid_input("api_key", problem))?;
-        headers.insert("x-api-key", value);
+        headers.insert(API_KEY, value);
     }
     Ok(headers)
 }

@@ -62,11 +62,8 @@ impl Slots {
     /// Empties the slots of this workspace and provider, whatever the case of the provider's name. `None` stands for all.
     pub(super) fn empty_matching(&mut self, workspace_id: Option<&str>, provider: Option<&str>) {
         let now = Instant::now();
-        let lower_provider = provider.map(str::to_lowercase);
         for (name, workspaces) in &mut self.providers {
-            let is_listed = lower_provider
-                .as_ref()
-                .is_none_or(|lower| *lower == name.to_lowercase());
+            let is_listed = provider.is_none_or(|listed| listed.eq_ignore_ascii_case(name));
             let listed = workspaces.iter_mut().filter(|_| is_listed);
             for (id, slot) in listed {
                 if workspace_id.is_none_or(|listed_id| listed_id == &**id) {

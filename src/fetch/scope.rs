@@ -74,25 +74,31 @@ fn is_ambiguous(path: &str) -> bool {
     has_u_escape || path.contains(['\0', char::REPLACEMENT_CHARACTER])
 }
 
+/// What ends a segment of a path. A lenient server takes the characters from the second line on for a slash or backslash,
+/// according to Unicode's compatibility forms (NFKC) or the code pages of Windows.
+const SEPARATORS: [char; 15] = [
+    '/', '\\', ';', '?', '#', //
+    '\u{A5}', '\u{2044}', '\u{20A9}', '\u{2215}', '\u{2216}', '\u{FE68}', '\u{FF0F}', '\u{FF3C}',
+    '\u{FFE5}', '\u{FFE6}',
+];
+
+/// Returns the number of dots for which a lenient server takes a character (NFKC and code pages).
+fn dots(c: char) -> usize {
+    match c {
+        '.' | '\u{2024}' | '\u{3002}' | '\u{FE12}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => 1,
+        '\u{2025}' | '\u{2026}' | '\u{FE19}' | '\u{FE30}' => 2,
+        _ => 0,
+    }
+}
+
 /// Returns whether a decoded path has a segment with two or more dots and without a letter or digit. A server may drop
-/// everything else: spaces, punctuation, and characters that do not show. A `;`, `?` or `#` ends a segment as well.
-/// Characters count as the ASCII for which a lenient server takes them, according to Unicode's compatibility forms (NFKC)
-/// and the code pages of Windows.
+/// everything else: spaces, punctuation, and characters that do not show.
 fn has_parent_segment(path: &str) -> bool {
-    let dots = [
-        '\u{2024}', '\u{3002}', '\u{FE12}', '\u{FE52}', '\u{FF0E}', '\u{FF61}',
-    ];
-    let double_dots = ['\u{2025}', '\u{2026}', '\u{FE19}', '\u{FE30}'];
-    let slashes = [
-        '\u{A5}', '\u{2044}', '\u{20A9}', '\u{2215}', '\u{2216}', '\u{FE68}', '\u{FF0F}',
-        '\u{FF3C}', '\u{FFE5}', '\u{FFE6}',
-    ];
-    let plain = path
-        .replace(dots, ".")
-        .replace(double_dots, "..")
-        .replace(slashes, "/");
-    let mut names = plain.split(['/', '\\', ';', '?', '#']);
-    names.any(|name| name.matches('.').count() >= 2 && !name.contains(char::is_alphanumeric))
+    let mut names = path.split(SEPARATORS);
+    names.any(|name| {
+        let dots: usize = name.chars().map(dots).sum();
+        dots >= 2 && !name.contains(char::is_alphanumeric)
+    })
 }
 
 /// A rule of `allow_hosts`: `host` or `*.host`, with or without `:port`.

@@ -16,7 +16,7 @@ impl Key {
     pub(super) fn of(subject: &Subject) -> Self {
         match (&subject.workspace_id, &subject.provider) {
             (Some(workspace_id), Some(provider)) => {
-                Self::Tenant(workspace_id.clone(), provider.to_lowercase().into())
+                Self::Tenant(workspace_id.clone(), provider.to_ascii_lowercase().into())
             }
             _ => Self::Connection(subject.connection_id.clone().unwrap_or_default()),
         }

@@ -89,17 +89,20 @@ const NO_CONNECT: &str = ". An http URL needs CONNECT as well, which many proxie
 
 /// Returns whether a proxy does not know or allow the method `CONNECT`, or not to this port. `why` ends with the status.
 fn is_refused(why: &str) -> bool {
-    let (_, status) = why.rsplit_once('/').unwrap_or_default();
-    let status = status.parse().unwrap_or_default();
-    matches!(status, 400..=599) && !matches!(status, 407 | 502..=504)
+    let status = why.rsplit_once('/').map(|(_, status)| status);
+    matches!(status, Some("400" | "403" | "404" | "405" | "501"))
 }
 
 /// Returns whether the error means that the other side ended the connection.
 pub(super) fn is_disconnect(error: &Error) -> bool {
-    matches!(error, Error::Io(error) if matches!(
+    matches!(error, Error::Io(error) if is_end(error))
+}
+
+fn is_end(error: &io::Error) -> bool {
+    matches!(
         error.kind(),
         UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe
-    ))
+    )
 }
 
 /// Returns whether std has failed to look up a host. Its error has no kind: on Unix it has this text, and on Windows one
@@ -129,8 +132,10 @@ fn precedes_request(error: &Error) -> bool {
 /// Returns whether the TLS library has failed.
 fn is_tls(error: &Error) -> bool {
     match error {
-        // rustls errors have this kind.
-        Error::Io(error) => error.kind() == InvalidData,
+        // The errors of rustls have this kind, and those of OpenSSL this text.
+        Error::Io(error) => {
+            error.kind() == InvalidData || error.to_string().contains("SSL routines")
+        }
         Error::Tls(_) => true,
         #[cfg(feature = "rustls")]
         Error::Rustls(_) => true,
@@ -173,16 +178,20 @@ fn explain(error: &Error) -> (bool, String) {
         }
         error if is_tls(error) => {
             let text = error.to_string();
-            return explain_tls(text.trim_start_matches("io: ").to_owned());
+            return explain_tls(text.trim_start_matches("io: "));
         }
         Error::Io(error) if is_lookup(error) => NO_ADDRESS,
         Error::Io(error) => return (true, error.to_string()),
         Error::ConnectProxyFailed(why) => {
             // Proxy Authentication Required (RFC 9110 section 15.5.8).
             let wants_password = why.ends_with("/407");
+            let advice = if wants_password {
+                "put a user name and password into the proxy's URL"
+            } else {
+                "check the proxy settings"
+            };
             let reason = why.split('/').next().unwrap_or_default();
-            let what =
-                format!("no connection through the proxy: {reason}; check the proxy settings");
+            let what = format!("no connection through the proxy: {reason}; {advice}");
             return (!wants_password, what);
         }
         Error::TlsRequired => {
@@ -208,9 +217,13 @@ fn explain(error: &Error) -> (bool, String) {
         Error::Protocol(_) => "the response is not valid HTTP/1.1",
         #[cfg(feature = "gzip")]
         Error::Decompress(_, cause) if cause.to_string() == "invalid gzip header" => {
-            let what = "the body is not gzip, although its Content-Encoding says so; it may be a part of a gzip body, or the \
-                        server has to correct the label";
+            let what = "the body is not gzip, although its Content-Encoding says so; it may be a part of a gzip body, or have \
+                        other data after its gzip data, or the server has to correct the label";
             return (false, what.to_owned());
+        }
+        #[cfg(feature = "gzip")]
+        Error::Decompress(_, cause) if is_end(cause) => {
+            "the compressed body ends early; the connection was lost, or the body is a part of a gzip body"
         }
         #[cfg(feature = "gzip")]
         Error::Decompress(..) => "the compressed body is corrupt",
@@ -220,7 +233,7 @@ fn explain(error: &Error) -> (bool, String) {
 }
 
 /// Parts of the messages of rustls and OpenSSL, and what to do.
-const TLS_ADVICE: [(&[&str], &str); 12] = [
+const TLS_ADVICE: [(&[&str], &str); 13] = [
     (
         &[
             "fatal alert: Certificate",
@@ -268,9 +281,9 @@ const TLS_ADVICE: [(&[&str], &str); 12] = [
         "a certificate has a critical extension that the TLS library does not know; make one without it",
     ),
     (
-        &[UNSUPPORTED_SIGNATURE],
-        "a certificate is signed with an algorithm that the TLS library does not support; make one with ECDSA P-256 or RSA, \
-         and SHA-256",
+        &["UnsupportedSignatureAlgorithm", "too weak"],
+        "a certificate has a key or signature that the TLS library does not accept; make one with ECDSA P-256 or RSA (2048 \
+         bits or more), and SHA-256",
     ),
     (
         &[
@@ -286,6 +299,7 @@ const TLS_ADVICE: [(&[&str], &str); 12] = [
             "not valid for",
             "NotValidForName",
             "ostname mismatch",
+            "address mismatch",
             "UnrecognisedName",
             "unrecognized name",
         ],
@@ -302,45 +316,57 @@ const TLS_ADVICE: [(&[&str], &str); 12] = [
         "check this machine's clock, and let the server's operator renew the certificate",
     ),
     (
-        &["EndEntityUsedAsCa"],
+        &["EndEntityUsedAsCa", "invalid CA certificate"],
         "the authority's certificate is not one of an authority; make it with `basicConstraints=critical,CA:TRUE`",
+    ),
+    (
+        &["NameConstraintViolation", "subtree violation"],
+        "the authority may not make certificates for this host; have one made by another authority",
     ),
 ];
 
 /// The messages of rustls and OpenSSL about an authority that they do not trust, and about a lack of any authority. An
-/// authority that was made anew under its old name leads to `BadSignature`.
-const UNTRUSTED: [&str; 5] = [
+/// authority that was made anew under its old name leads to `BadSignature` or, with a key of another kind, to
+/// `UnsupportedSignatureAlgorithmForPublicKey`.
+const UNTRUSTED: [&str; 6] = [
     "UnknownIssuer",
     "BadSignature",
+    "ForPublicKey",
     "self-signed",
-    "local issuer",
-    "No CA certificates",
+    "issuer certificate",
+    NO_AUTHORITY,
 ];
 
-/// The beginning of a name of rustls, which continues with a page of object identifiers.
-const UNSUPPORTED_SIGNATURE: &str = "UnsupportedSignatureAlgorithm";
+const NO_AUTHORITY: &str = "No CA certificates";
 
-fn explain_tls(mut text: String) -> (bool, String) {
-    if let Some((before, _)) = text.split_once(UNSUPPORTED_SIGNATURE) {
-        text = [before, UNSUPPORTED_SIGNATURE].concat();
-    }
+fn explain_tls(text: &str) -> (bool, String) {
+    // After this word, rustls lists a page of object identifiers.
+    let text = text.split("Context {").next().unwrap_or_default();
     let has = |part: &&str| text.contains(*part);
     let advice = if UNTRUSTED.iter().any(has) {
-        Some(trust_advice())
+        Some(trust_advice(text))
     } else {
         let known = TLS_ADVICE.iter().find(|(parts, _)| parts.iter().any(has));
         known.map(|(_, advice)| (*advice).to_owned())
     };
     match advice {
-        Some(advice) => (false, [&text, "; ", &advice].concat()),
-        None => (false, text),
+        Some(advice) => (false, [text, "; ", &advice].concat()),
+        None => (false, text.to_owned()),
     }
 }
 
+/// What else may be wrong if the authority is trusted.
+const IF_TRUSTED: &str = ". If that is done, the server has to send its intermediate certificates, and RSA keys need 2048 bits";
+
 /// Returns how to trust a server's authority. On Unix, variables can replace the system's authorities.
-fn trust_advice() -> String {
+fn trust_advice(error: &str) -> String {
+    [&how_to_trust(error), IF_TRUSTED].concat()
+}
+
+fn how_to_trust(error: &str) -> String {
     if cfg!(not(feature = "platform-verifier")) {
-        let advice = "add its authority to the system's certificates and enable the feature `platform-verifier`, or set `agent`";
+        let advice = "enable the feature `platform-verifier`, which reads the system's certificates (and SSL_CERT_FILE), and \
+                      add its authority to them, or set `agent`";
         return advice.to_owned();
     }
     let value = |name: &str| Some(env::var_os(name)?.to_string_lossy().into_owned());
@@ -352,7 +378,9 @@ fn trust_advice() -> String {
     if file.as_deref() == Some("") {
         return "SSL_CERT_FILE is empty, so it has no certificate; unset it, or set it to a file in PEM form".to_owned();
     }
-    let of_file = file.as_deref().and_then(problem_of_file);
+    let of_file = file
+        .as_deref()
+        .and_then(|file| problem_of_file(file, error));
     let of_folder = folder.as_deref().and_then(problem_of_folder);
     let problem = of_file.or(of_folder).unwrap_or_default();
     let named_file = file.map(|file| format!("SSL_CERT_FILE ({file})"));
@@ -363,12 +391,14 @@ fn trust_advice() -> String {
 }
 
 /// Returns why a file that `SSL_CERT_FILE` names holds no certificates.
-fn problem_of_file(file: &str) -> Option<String> {
+fn problem_of_file(file: &str, error: &str) -> Option<String> {
     let mut text = Vec::new();
     let read = fs::File::open(file).and_then(|file| file.take(1 << 20).read_to_end(&mut text));
     let what = match read {
         Err(error) => format!("cannot be read ({error})"),
-        Ok(_) if !has_certificate(&text) => "has no certificate in PEM form".to_owned(),
+        Ok(_) if error.contains(NO_AUTHORITY) || !has_certificate(&text) => {
+            "has no complete certificate in PEM form".to_owned()
+        }
         Ok(_) => return None,
     };
     Some(format!("the file {file} that SSL_CERT_FILE names {what}; "))
@@ -425,7 +455,38 @@ mod tests {
                 "certificate verify failed (hostname mismatch)",
                 "in its subjectAltName",
             ),
-            ("invalid peer certificate: BadSignature", "or set `agent`"),
+            (
+                "invalid peer certificate: BadSignature",
+                "RSA keys need 2048 bits",
+            ),
+            (
+                "invalid peer certificate: UnsupportedSignatureAlgorithmForPublicKey",
+                "RSA keys need 2048 bits",
+            ),
+            (
+                "certificate verify failed (unable to get issuer certificate)",
+                "RSA keys need 2048 bits",
+            ),
+            (
+                "certificate verify failed (IP address mismatch)",
+                "in its subjectAltName",
+            ),
+            (
+                "certificate verify failed (EE certificate key too weak)",
+                "and SHA-256",
+            ),
+            (
+                "certificate verify failed (invalid CA certificate)",
+                "CA:TRUE`",
+            ),
+            (
+                "invalid peer certificate: NameConstraintViolation",
+                "by another authority",
+            ),
+            (
+                "tlsv13 alert certificate required:SSL alert number 116",
+                "to an agent with one",
+            ),
             ("invalid peer certificate: Expired", "renew the certificate"),
             (
                 "certificate verify failed (certificate has expired)",
@@ -469,7 +530,7 @@ mod tests {
             ),
         ];
         for (text, end) in table {
-            let (is_transient, said) = explain_tls(text.to_owned());
+            let (is_transient, said) = explain_tls(text);
             assert!(said.starts_with(text) && said.ends_with(end), "{said}");
             assert!(!is_transient, "{said}");
         }
@@ -478,9 +539,9 @@ mod tests {
     #[test]
     fn the_object_identifiers_of_an_algorithm_are_left_out() {
         let ids = "UnsupportedSignatureAlgorithmContext { signature_algorithm_id: [42, 134], supported_algorithms: [..] }";
-        let (_, said) = explain_tls(format!("invalid peer certificate: {ids}"));
+        let (_, said) = explain_tls(&format!("invalid peer certificate: {ids}"));
         let start =
-            "invalid peer certificate: UnsupportedSignatureAlgorithm; a certificate is signed";
+            "invalid peer certificate: UnsupportedSignatureAlgorithm; a certificate has a key";
         assert!(said.starts_with(start) && !said.contains("134"), "{said}");
     }
 

@@ -91,7 +91,8 @@ impl Proxies {
 fn usable(text: &str, variable: &str) -> Usable {
     let proxy = parse(text).ok_or_else(|| {
         let problem =
-            "is not a proxy's URL; set it to a URL such as http://proxy:8080, or unset it";
+            "is not a proxy's URL; set it to a URL such as http://proxy:8080 (with the special characters of a password \
+             percent-encoded), or unset it";
         NexusError::invalid_input(variable, problem)
     })?;
     check(&proxy, variable)?;

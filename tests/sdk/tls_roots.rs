@@ -96,10 +96,10 @@ fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
     let upstream = Server::start(|_| text(200, "secured"));
     let url = upstream.url("/").replace("http:", "https:");
     let other = include_bytes!("../support/authority_certificate.pem");
-    let no_pem = "that SSL_CERT_FILE names has no certificate in PEM form; ";
+    let no_pem = "that SSL_CERT_FILE names has no complete certificate in PEM form; ";
     let with_bom = ["\u{feff}".as_bytes(), other].concat();
     let garbage = b"-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n";
-    let table: [(&str, Option<&[u8]>, &str); 7] = [
+    let table: [(&str, Option<&[u8]>, &str); 8] = [
         (
             "missing",
             None,
@@ -110,6 +110,7 @@ fn an_ssl_cert_file_without_a_certificate_is_named_in_the_error() {
         ("der", Some(b"\x30\x82\x01\x8d"), no_pem),
         ("bom", Some(&with_bom), no_pem),
         ("garbage", Some(garbage), no_pem),
+        ("cut", Some(&other[..200]), no_pem),
         (
             "other",
             Some(other),

@@ -80,6 +80,7 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
         ("http", "403", "responded 403", connect, true),
         ("http", "405", "responded 405", connect, true),
         ("http", "501", "responded 501", connect, true),
+        ("http", "500", "responded 500", "", true),
         ("http", "503", "responded 503", "", true),
         ("http", "407", "responded 407", "", false),
         ("https", "403", "responded 403", "", true),
@@ -100,9 +101,12 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
         let transport = transport(through(proxy));
         let failure = post(format!("{scheme}://example.test{suffix}/"), "body").sent(&transport);
         let failure = failure.err().unwrap();
+        let general = match status {
+            "407" => "put a user name and password into the proxy's URL",
+            _ => "check the proxy settings",
+        };
         let expected = format!(
-            "{scheme}://example.test{suffix}: no connection through the proxy: proxy server {reason}; \
-             check the proxy settings{advice}"
+            "{scheme}://example.test{suffix}: no connection through the proxy: proxy server {reason}; {general}{advice}"
         );
         assert_eq!(failure.message(), expected);
         assert_eq!(failure.may_repeat(), retryable, "{reason}");

@@ -194,10 +194,11 @@ impl Transport {
     }
 
     /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with the timeouts
-    /// of that request. Blocks until the response's head is complete.
+    /// of that request. Blocks until the response's head is complete. `other` completes the SDK's own errors.
     pub(crate) fn pass_on(
         &self,
         request: Request<ureq::SendBody<'_>>,
+        other: &dyn Fn(NexusError) -> ureq::Error,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let url = request.uri().clone();
         let refuses_gzip = self.refuses_gzip(request.method(), request.headers());
@@ -206,9 +207,7 @@ impl Transport {
             return Err(ureq::Error::ConnectionFailed);
         };
         let mut config = settings::of_every_request(own_config, refuses_gzip);
-        let proxy = self
-            .proxy(&url)
-            .map_err(|error| ureq::Error::Other(Box::new(error)))?;
+        let proxy = self.proxy(&url).map_err(other)?;
         if url::is_loopback(&url) || proxy != self.config().proxy() {
             config = config.proxy(proxy.cloned());
         }
@@ -220,7 +219,7 @@ impl Transport {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {
                 let message = format!("{}: {}", url::origin(&url), failure::HTTPS_ONLY);
-                ureq::Error::Other(Box::new(NexusError::new(ErrorKind::InsecureUrl, message)))
+                other(NexusError::new(ErrorKind::InsecureUrl, message))
             }
             error => error,
         })

@@ -55,21 +55,21 @@ impl Middleware for Injector {
         _: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, ureq::Error> {
         let (mut parts, body) = request.into_parts();
-        let (token, source) = self
-            .authorize(&mut parts)
-            .map_err(|error| other(error.about(&self.0.subject())))?;
+        let other =
+            |error: NexusError| ureq::Error::Other(Box::new(error.about(&self.0.subject())));
+        let (token, source) = self.authorize(&mut parts).map_err(other)?;
         let client = &self.0.client;
         let response = if let Err(problem) = token.to_header() {
             // A signature covers the body, which may be a stream. Only reading shows whether the body is empty.
             let is_read = matches!(parts.method, Method::GET | Method::HEAD);
             if !is_read || body.into_reader().read(&mut [0])? > 0 {
-                return Err(other(problem.about(&self.0.subject())));
+                return Err(other(problem));
             }
             let request = Request::from_parts(parts, SendBody::none());
-            client.gateway.transport.pass_on(request)
+            client.gateway.transport.pass_on(request, &other)
         } else {
             let request = Request::from_parts(parts, body);
-            client.gateway.transport.pass_on(request)
+            client.gateway.transport.pass_on(request, &other)
         };
         let status = match &response {
             Ok(response) => response.status().as_u16(),
@@ -97,8 +97,4 @@ impl Injector {
         token.authorize(&request.method, &request.uri, &mut request.headers, b"")?;
         Ok((token, source))
     }
-}
-
-fn other(error: NexusError) -> ureq::Error {
-    ureq::Error::Other(Box::new(error))
 }

@@ -334,17 +334,15 @@ const UNTRUSTED: [&str; 6] = [
     "ForPublicKey",
     "self-signed",
     "issuer certificate",
-    NO_AUTHORITY,
+    "No CA certificates",
 ];
-
-const NO_AUTHORITY: &str = "No CA certificates";
 
 fn explain_tls(text: &str) -> (bool, String) {
     // After this word, rustls lists a page of object identifiers.
     let text = text.split("Context {").next().unwrap_or_default();
     let has = |part: &&str| text.contains(*part);
     let advice = if UNTRUSTED.iter().any(has) {
-        Some(trust_advice(text))
+        Some([&trust_advice(), IF_TRUSTED].concat())
     } else {
         let known = TLS_ADVICE.iter().find(|(parts, _)| parts.iter().any(has));
         known.map(|(_, advice)| (*advice).to_owned())
@@ -359,11 +357,7 @@ fn explain_tls(text: &str) -> (bool, String) {
 const IF_TRUSTED: &str = ". If that is done, the server has to send its intermediate certificates, and RSA keys need 2048 bits";
 
 /// Returns how to trust a server's authority. On Unix, variables can replace the system's authorities.
-fn trust_advice(error: &str) -> String {
-    [&how_to_trust(error), IF_TRUSTED].concat()
-}
-
-fn how_to_trust(error: &str) -> String {
+fn trust_advice() -> String {
     if cfg!(not(feature = "platform-verifier")) {
         let advice = "enable the feature `platform-verifier`, which reads the system's certificates (and SSL_CERT_FILE), and \
                       add its authority to them, or set `agent`";
@@ -378,9 +372,7 @@ fn how_to_trust(error: &str) -> String {
     if file.as_deref() == Some("") {
         return "SSL_CERT_FILE is empty, so it has no certificate; unset it, or set it to a file in PEM form".to_owned();
     }
-    let of_file = file
-        .as_deref()
-        .and_then(|file| problem_of_file(file, error));
+    let of_file = file.as_deref().and_then(problem_of_file);
     let of_folder = folder.as_deref().and_then(problem_of_folder);
     let problem = of_file.or(of_folder).unwrap_or_default();
     let named_file = file.map(|file| format!("SSL_CERT_FILE ({file})"));
@@ -391,14 +383,12 @@ fn how_to_trust(error: &str) -> String {
 }
 
 /// Returns why a file that `SSL_CERT_FILE` names holds no certificates.
-fn problem_of_file(file: &str, error: &str) -> Option<String> {
+fn problem_of_file(file: &str) -> Option<String> {
     let mut text = Vec::new();
     let read = fs::File::open(file).and_then(|file| file.take(1 << 20).read_to_end(&mut text));
     let what = match read {
         Err(error) => format!("cannot be read ({error})"),
-        Ok(_) if error.contains(NO_AUTHORITY) || !has_certificate(&text) => {
-            "has no complete certificate in PEM form".to_owned()
-        }
+        Ok(_) if !has_certificate(&text) => "has no complete certificate in PEM form".to_owned(),
         Ok(_) => return None,
     };
     Some(format!("the file {file} that SSL_CERT_FILE names {what}; "))
@@ -416,15 +406,14 @@ fn problem_of_folder(folder: &str) -> Option<String> {
 }
 
 /// Returns whether a text has a certificate in PEM form (RFC 7468 section 5.1): a line that begins with its label, which a
-/// byte order mark prevents, and a line with the base64 of a long DER sequence.
+/// byte order mark prevents, a line with the base64 of a long DER sequence, and a line that ends it.
 fn has_certificate(text: &[u8]) -> bool {
-    let mut lines = text.split(|byte| matches!(byte, b'\r' | b'\n'));
+    let all = text.split(|byte| matches!(byte, b'\r' | b'\n'));
+    let mut lines = all.filter(|line| !line.is_empty());
     while let Some(line) = lines.next() {
-        if line.starts_with(b"-----BEGIN CERTIFICATE-----") {
-            let mut filled = lines.by_ref().filter(|line| !line.is_empty());
-            if filled.next().is_some_and(|line| line.starts_with(b"MI")) {
-                return true;
-            }
+        let is_begun = line.starts_with(b"-----BEGIN CERTIFICATE-----");
+        if is_begun && lines.next().is_some_and(|line| line.starts_with(b"MI")) {
+            return lines.any(|line| line.starts_with(b"-----END CERTIFICATE-----"));
         }
     }
     false
@@ -555,6 +544,7 @@ mod tests {
             (format!("\u{feff}{pem}"), false),
             (format!("\u{feff}{pem}{pem}"), true),
             (pem.replace("MI", "!!"), false),
+            (pem.replace("END", "???"), false),
             ("-----BEGIN CERTIFICATE-----\n".to_owned(), false),
             (String::new(), false),
         ];

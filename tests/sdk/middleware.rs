@@ -212,7 +212,12 @@ fn an_error_does_not_repeat_the_url_with_its_credential() {
     let request = agent.get("http://127.0.0.1:1/maps").config();
     let error = request.https_only(true).build().call().unwrap_err();
     assert_eq!(code(&error), "insecure_url");
-    assert!(!format!("{error} {error:?}").contains("canary"), "{error}");
+    let said = format!("{error} {error:?}");
+    assert!(
+        said.contains("workspace \"ws\", provider \"p\": http://127.0.0.1:1"),
+        "{error}"
+    );
+    assert!(!said.contains("canary"), "{error}");
 }
 
 #[test]

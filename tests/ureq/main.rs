@@ -144,6 +144,18 @@ fn bytes_after_a_gzip_body_are_an_error() {
     }
 }
 
+/// Left to ureq: the lines are one list (RFC 9110 sections 5.3 and 8.4).
+#[cfg(feature = "gzip")]
+#[test]
+fn the_first_of_several_content_encodings_decides() {
+    let twice = gzip(&gzip(b"whole"));
+    let label = "Content-Encoding: gzip\r\nContent-Encoding: gzip\r\n";
+    let server = Server::play(vec![bytes(with_length(label, &twice))]);
+    let (_, headers, body) = fetch(&server.url("/"), FetchOptions::default()).unwrap();
+    assert_eq!(body, gzip(b"whole"), "fixed");
+    assert!(!headers.contains_key("content-encoding"), "fixed");
+}
+
 /// `transport.rs` (`is_empty_gzip`).
 #[cfg(feature = "gzip")]
 #[test]

@@ -231,14 +231,17 @@ fn open(path: &Path) -> io::Result<File> {
         std::os::unix::fs::DirBuilderExt::mode(&mut dirs, 0o700);
         std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
     }
-    if let Some(dir) = path.parent() {
-        dirs.recursive(true).create(dir)?;
-    }
     // If a FIFO has just replaced the file, opening it only for writing would block, so it is opened for reading, too.
     file.read(true).write(true).create(true).truncate(false);
-    // In a sandbox, the user's files may be read-only. Such a file can still be locked.
-    let read_only = |error| File::open(path).map_err(|_| error);
-    file.open(path).or_else(read_only)
+    file.open(path)
+        .or_else(|error| match (error.kind(), path.parent()) {
+            (ErrorKind::NotFound, Some(dir)) => {
+                dirs.recursive(true).create(dir)?;
+                file.open(path)
+            }
+            // In a sandbox, the user's files may be read-only. Such a file can still be locked.
+            _ => File::open(path).map_err(|_| error),
+        })
 }
 
 /// Returns whether the process or the system has no free file descriptors or memory.

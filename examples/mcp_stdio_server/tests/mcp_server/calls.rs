@@ -237,6 +237,21 @@ fn a_call_that_comes_with_the_end_gets_its_token() {
     assert!(outcome(&rest[0]).is_ok(), "{rest:?}");
 }
 
+/// The SDK asks the gateway twice whether a connection is missing, with a pause of 0.5 s.
+#[test]
+fn a_call_that_comes_with_the_end_gets_its_page() {
+    // (the time that the gateway takes, part of the text for the model)
+    for (time, expected) in [(0, "open this page"), (2, "The server is stopping")] {
+        let gateway = DevGateway::start().unwrap();
+        let slow = Fault::Delay(Duration::from_secs(time));
+        gateway.fail_next_at("/v1/providers", 1, slow);
+        let mut client = Client::start(&mut configured(&gateway)).begin("2025-11-25");
+        client.call("get_user", &json!({}));
+        let problem = outcome(&client.close()[0]).unwrap_err();
+        assert!(problem.contains(expected), "{problem}");
+    }
+}
+
 /// The call would wait for its turn for 30 s.
 #[test]
 fn the_end_waits_for_no_turn() {
@@ -258,7 +273,7 @@ fn the_end_waits_for_no_turn() {
             let start = Instant::now();
             let rest = end(client);
             let took = start.elapsed();
-            assert!(took < Duration::from_secs(2), "{took:?}");
+            assert!(took < Duration::from_secs(3), "{took:?}");
             assert!(
                 outcome(&rest[0]).unwrap_err().contains("timeout"),
                 "{rest:?}"

@@ -34,7 +34,7 @@ pub(crate) fn lines(mut input: &[u8]) {
     loop {
         let text = match read(&mut input).unwrap() {
             Line::Text(text) => text,
-            Line::Unusable(_) => continue,
+            Line::Unusable(..) => continue,
             Line::End => break,
         };
         host.expect(&text);
@@ -101,7 +101,7 @@ impl Host {
     /// Adds the requests of a line to those that are to get a response.
     fn expect(&mut self, text: &str) {
         let messages = match serde_json::from_str(text) {
-            Ok(Value::Array(messages)) => messages,
+            Ok(Value::Array(messages)) if !messages.is_empty() => messages,
             Ok(message) => vec![message],
             Err(_) => return,
         };
@@ -109,8 +109,11 @@ impl Host {
             let is_response = message.get("method").is_none()
                 && (message.get("result").is_some() || message.get("error").is_some());
             let id = &message["id"];
-            if (id.is_string() || id.is_number()) && !is_response {
-                self.open.push(id.clone());
+            let is_notification = id.is_null() && message["method"].is_string();
+            if !is_response && !is_notification {
+                let is_valid = id.is_string() || id.is_number();
+                self.open
+                    .push(if is_valid { id.clone() } else { Value::Null });
             }
         }
     }

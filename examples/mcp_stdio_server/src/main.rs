@@ -109,6 +109,7 @@ fn end(server: &Server, client: &NexusClient) -> Result<(), String> {
         if is_late {
             let _ = client.drain(left(MAX_DRAIN));
         }
+        // Until then, the time of a token refresh is not counted.
         let is_counted = is_late || client.is_idle();
         if server.wait_for_calls(STEP) {
             break;

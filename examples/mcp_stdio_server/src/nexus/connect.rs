@@ -22,8 +22,8 @@ const MAX_WAIT: Duration = Duration::from_secs(45);
 /// A gateway forgets a connection request after 10 minutes.
 const MAX_REQUEST: Duration = Duration::from_secs(600);
 /// The time for which a failure of the gateway is kept, unless the gateway names another time in `Retry-After`. A
-/// wait of 0 s there does not count, and a longer wait than [`MAX_REQUEST`] is shortened to it. Calls that arrive in this time get the same failure, and send no further connection
-/// request.
+/// wait of 0 s there does not count, and no wait is longer than [`MAX_REQUEST`]. Calls that arrive in this time get the same
+/// failure, and send no further connection request.
 const KEPT: Duration = Duration::from_secs(10);
 /// The pause between polls. Some gateways allow a workspace only 60 token requests a minute, and a poll can send one.
 const INTERVAL: Duration = Duration::from_secs(3);

@@ -10,8 +10,7 @@ use std::env;
 use std::error::Error;
 use std::io::ErrorKind::{Interrupted, WouldBlock};
 use std::io::{self, BufRead, Read, Write};
-use std::thread;
-use std::time::Duration;
+use std::{thread, time::Duration};
 
 use nexus_sdk::testing::DevGateway;
 use nexus_sdk::{FetchOptions, Fetcher, NexusClient, NexusClientOptions, Redirects, TokenCache};
@@ -24,7 +23,7 @@ const LEGACY: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05
 const MAX_LINE: u64 = 1 << 20;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let sample = match env::var_os("NEXUS_GATEWAY_URL") {
+    let sample = match env::var_os("NEXUS_GATEWAY_URL").filter(|url| !url.is_empty()) {
         Some(_) => None,
         None => Some(DevGateway::builder().connection("demo", "github").start()?),
     };
@@ -37,18 +36,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         None => configured()?,
     };
     let fetcher = fetcher.hide_credential(true); // A model must not see the credential.
-    loop {
-        let line = read_line()?;
-        if line.is_empty() {
-            break;
-        }
-        if let Some(response) = respond(&line, &fetcher) {
+    while let Some(line) = read_line()? {
+        let response = respond(&line, &fetcher);
+        let is_cut = response.is_err() && !line.ends_with(b"\n");
+        if let Some(response) = response.unwrap_or_else(Some) {
             write_line(&response)?;
         }
+        if is_cut {
+            return Err("stdin has ended in the middle of a message".into());
+        }
     }
-    // Dropping the client's last handle waits up to 5 s for a token refresh. A server with threads calls
-    // `NexusClient::drain` before it joins them, so that no thread waits for a lock or a retry.
-    drop(fetcher);
+    // The end of this function drops the client's last handle, which waits up to 5 s for a token refresh. A server with
+    // threads calls `NexusClient::drain` before it joins them, so that no thread waits for a lock or a retry.
     Ok(())
 }
 
@@ -60,14 +59,15 @@ fn configured() -> Result<Fetcher, Box<dyn Error>> {
     Ok(fetcher.base_url(variable("UPSTREAM_URL")?)?)
 }
 
-/// Reads a line, or the first part of a line that is too long. Returns an empty line at the end of the input.
-fn read_line() -> io::Result<Vec<u8>> {
+/// Reads a line, or the first part of a line that is too long. Returns `None` at the end of the input.
+fn read_line() -> io::Result<Option<Vec<u8>>> {
     let (mut input, mut line) = (io::stdin().lock().take(MAX_LINE), Vec::new());
     when_ready(|| input.read_until(b'\n', &mut line))?;
     if input.limit() == 0 && !line.ends_with(b"\n") {
         when_ready(|| input.get_mut().skip_until(b'\n'))?;
+        line.push(b'\n');
     }
-    Ok(line)
+    Ok(Some(line).filter(|line| !line.is_empty()))
 }
 
 fn write_line(response: &str) -> io::Result<()> {
@@ -92,36 +92,37 @@ fn when_ready<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> 
     }
 }
 
-/// Returns the response to a line. Blank lines get no response. A batch, which is an array of messages, gets an array.
-fn respond(line: &[u8], fetcher: &Fetcher) -> Option<String> {
+/// Returns the response to a line, as an error if the line is not JSON. Blank lines get no response. A batch gets an array.
+fn respond(line: &[u8], fetcher: &Fetcher) -> Result<Option<String>, String> {
     // Some programs on Windows write a byte order mark.
     let line = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
     if line.trim_ascii().is_empty() {
-        return None;
+        return Ok(None);
     }
     let Ok(message) = serde_json::from_slice::<Value>(line) else {
         let problem = "a line is not JSON, or is longer than 1 MiB";
         // Some clients do not report an error without an id.
         let _ = writeln!(io::stderr(), "mcp_minimal: {problem}");
         let error = json!({"code": -32700, "message": problem});
-        return Some(json!({"jsonrpc": "2.0", "id": null, "error": error}).to_string());
+        return Err(json!({"jsonrpc": "2.0", "id": null, "error": error}).to_string());
     };
     let Some(batch) = message.as_array().filter(|batch| !batch.is_empty()) else {
-        return answer(&message, fetcher);
+        return Ok(answer(&message, fetcher));
     };
     let responses: Vec<_> = batch.iter().filter_map(|it| answer(it, fetcher)).collect();
-    (!responses.is_empty()).then(|| format!("[{}]", responses.join(",")))
+    Ok((!responses.is_empty()).then(|| format!("[{}]", responses.join(","))))
 }
 
 /// Returns the response to a message. Notifications and responses get no response.
 fn answer(message: &Value, fetcher: &Fetcher) -> Option<String> {
-    let id = message.get("id").unwrap_or(&Value::Null);
+    let sent = message.get("id").unwrap_or(&Value::Null);
+    let id = Some(sent).filter(|id| id.is_string() || id.is_number());
     let params = message.get("params").unwrap_or(&Value::Null);
     let outcome = match message.get("method").and_then(Value::as_str) {
-        _ if id.is_null() && message.is_object() => return None,
-        Some(method) => handle(method, params, fetcher),
+        Some(_) if sent.is_null() => return None,
+        Some(method) if id.is_some() => handle(method, params, fetcher),
         None if message.get("result").is_some() || message.get("error").is_some() => return None,
-        None => Err(json!({"code": -32600, "message": "send an object with a method"})),
+        _ => Err(json!({"code": -32600, "message": "send an object with a method and an id"})),
     };
     let member = if outcome.is_ok() { "result" } else { "error" };
     let (Ok(value) | Err(value)) = outcome;
@@ -135,6 +136,7 @@ fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Valu
         let data = json!({"supported": [MODERN], "requested": requested});
         return Err(json!({"code": -32022, "message": "unsupported version", "data": data}));
     }
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": 100});
     let server = json!({"name": "mcp_minimal", "version": env!("CARGO_PKG_VERSION")});
     let mut result = match (method, text("/name")) {
         ("initialize", _) => {
@@ -152,7 +154,7 @@ fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Valu
         ("tools/list", _) => json!({"tools": [{
             "name": "list_repos",
             "description": "Lists the connected user's repositories.",
-            "inputSchema": {"type": "object", "properties": {"limit": {"type": "integer"}}},
+            "inputSchema": {"type": "object", "properties": {"limit": limit}},
         }]}),
         ("tools/call", Some("list_repos")) => {
             let listed = list_repos(params.pointer("/arguments/limit"), fetcher);
@@ -162,29 +164,27 @@ fn handle(method: &str, params: &Value, fetcher: &Fetcher) -> Result<Value, Valu
         ("tools/call", _) => return Err(json!({"code": -32602, "message": "unknown tool"})),
         _ => return Err(json!({"code": -32601, "message": "unknown method"})),
     };
-    if let (Some(_), Some(result)) = (modern, result.as_object_mut()) {
-        result.insert("resultType".to_owned(), "complete".into());
-        result.insert("ttlMs".to_owned(), 60_000.into());
-        result.insert("cacheScope".to_owned(), "private".into());
-        let meta = json!({"io.modelcontextprotocol/serverInfo": server});
-        result.insert("_meta".to_owned(), meta);
+    let meta = json!({"io.modelcontextprotocol/serverInfo": server});
+    let more =
+        json!({"resultType": "complete", "ttlMs": 60_000, "cacheScope": "private", "_meta": meta});
+    if let (Some(_), Value::Object(result), Value::Object(more)) = (modern, &mut result, more) {
+        result.extend(more);
     }
     Ok(result)
 }
 
 /// Runs the tool. The model also reads the text of an error.
 fn list_repos(limit: Option<&Value>, fetcher: &Fetcher) -> Result<String, String> {
-    // Models send `null`, "null" or "" for what they leave out, and integers as strings or with a fraction of 0.
+    // Models send `null`, "", "null" and the like for what they leave out, and integers as strings or with a fraction of 0.
     let limit = match limit.unwrap_or(&Value::Null) {
-        Value::String(text) => text.trim().to_owned(),
+        Value::String(text) => text.trim().to_ascii_lowercase(),
         other => other.to_string(),
     };
-    let is_whole = |limit: &f64| limit.fract() == 0.0 && limit.is_sign_positive();
-    let number = match limit.as_str() {
-        "" | "null" => Some(30.0),
-        text => text.parse().ok().filter(is_whole),
-    };
-    let limit = number.ok_or("\"limit\" must be a non-negative integer")?;
+    let is_unset = ["", "null", "none", "undefined"].contains(&limit.as_str());
+    let number = serde_json::from_str(if is_unset { "30" } else { &limit }).ok();
+    let is_valid = |limit: &f64| limit.fract() == 0.0 && (1.0..=100.0).contains(limit);
+    let limit = number.filter(is_valid);
+    let limit = limit.ok_or("\"limit\" must be an integer from 1 to 100")?;
     // Returns a redirect to the model instead of following it.
     let options = FetchOptions::default()
         .query("per_page", limit)

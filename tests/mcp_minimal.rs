@@ -17,9 +17,10 @@ mod example;
 #[path = "support/signals.rs"]
 mod signals;
 
-use std::process::{Command, Stdio};
 #[cfg(target_os = "linux")]
-use std::{fs::File, io::Write as _};
+use std::fs::File;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 #[cfg(unix)]
 use std::{thread, time::Duration};
 
@@ -58,7 +59,8 @@ fn it_can_be_read_in_one_go() {
 #[test]
 fn all_revisions_list_and_call() {
     for revision in ALL {
-        let mut client = Client::start(&mut command()).begin(revision);
+        // An empty variable counts as not set.
+        let mut client = Client::start(command().env("NEXUS_GATEWAY_URL", "")).begin(revision);
         let listed = client.ask("tools/list", json!({}))["result"].take();
         assert_eq!(listed["tools"][0]["name"], "list_repos");
         let repos = client.text("list_repos", &json!({"limit": 2})).unwrap();
@@ -76,7 +78,14 @@ fn all_revisions_list_and_call() {
             let repos: Value = serde_json::from_str(&repos.unwrap()).unwrap();
             assert_eq!(repos.as_array().unwrap().len(), 2, "{limit}");
         }
-        for limit in [json!(null), json!("null"), json!(""), json!(" ")] {
+        for limit in [
+            json!(null),
+            json!("null"),
+            json!(""),
+            json!(" "),
+            json!("None"),
+            json!("UNDEFINED"),
+        ] {
             let arguments = json!({"limit": limit});
             assert!(client.text("list_repos", &arguments).is_ok(), "{limit}");
         }
@@ -87,6 +96,10 @@ fn all_revisions_list_and_call() {
             json!("x"),
             json!(-1),
             json!("-1"),
+            json!(0),
+            json!(101),
+            json!("+2"),
+            json!("02"),
             json!(1.5),
             json!("nan"),
             json!("inf"),
@@ -95,7 +108,7 @@ fn all_revisions_list_and_call() {
         ] {
             let wrong = client.text("list_repos", &json!({"limit": limit}));
             let problem = wrong.unwrap_err();
-            assert!(problem.contains("non-negative integer"), "{problem}");
+            assert!(problem.contains("integer from 1 to 100"), "{problem}");
         }
         for cursor in [json!(null), json!("")] {
             let listed = client.ask("tools/list", json!({"cursor": cursor}))["result"].take();
@@ -167,6 +180,11 @@ fn a_batch_gets_an_array() {
     // (a line, the id and the error's code of each response)
     let table = [
         ("7".to_owned(), invalid.clone()),
+        ("{}".to_owned(), invalid.clone()),
+        (r#"{"id":true,"method":"ping"}"#.to_owned(), invalid.clone()),
+        (r#"{"id":{},"method":"ping"}"#.to_owned(), invalid.clone()),
+        (r#"{"id":[],"method":"ping"}"#.to_owned(), invalid.clone()),
+        (r#"{"id":null,"method":7}"#.to_owned(), invalid.clone()),
         ("[]".to_owned(), invalid.clone()),
         ("[[], 7]".to_owned(), json!([invalid, invalid])),
         (format!("[{ping}]"), json!([[1, null]])),
@@ -226,6 +244,27 @@ fn a_non_blocking_stdin_and_a_full_stdout_are_waited_for() {
         .collect();
     let found: Vec<_> = ids.iter().map(|_| client.response()).collect();
     assert_eq!(client::ids(&found), ids);
+}
+
+/// Without a line break, the last line was cut, unless it is JSON.
+#[test]
+fn a_cut_line_ends_it_with_an_error() {
+    // (the last line, the lines on stdout, the exit code)
+    for (line, responses, exit) in [
+        ("", 0, 0),
+        ("\u{feff} ", 0, 0),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, 1, 0),
+        (r#"{"jsonrpc":"2.0","id":1,"#, 1, 1),
+    ] {
+        let mut command = command();
+        let server = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = server.stderr(Stdio::null()).spawn().unwrap();
+        write!(child.stdin.take().unwrap(), "{line}").unwrap();
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let found = (said.lines().count(), output.status.code());
+        assert_eq!(found, (responses, Some(exit)), "{line}");
+    }
 }
 
 /// The exit code of a server whose stdin or stdout has failed is not 0.

@@ -26,8 +26,8 @@ use settings::variable;
 /// Clients that use the Python or TypeScript SDK send SIGTERM 2 s after they have closed the server's stdin, and SIGKILL
 /// 2 s later. On Windows, they kill the server after 2 s.
 const MAX_CALLS: Duration = Duration::from_millis(1500);
-/// The longest wait for token refreshes before that. If a refresh is interrupted, the provider may revoke the user's
-/// grant.
+/// The longest time from the end of the input to the end of the wait for token refreshes. If a refresh is interrupted, the
+/// provider may revoke the user's grant.
 const MAX_DRAIN: Duration = Duration::from_millis(3500);
 /// The longest time from the end of the input to the end of the process.
 const MAX_END: Duration = Duration::from_secs(5);
@@ -97,18 +97,26 @@ fn run(account: Account, has_bench: bool) -> Result<(), String> {
     end(&server, &client)
 }
 
-/// Waits for token refreshes first, and for calls afterwards. A call that needs the new token can then still finish, and
-/// no call waits for a lock that another process holds.
+/// Waits for calls, and drains the client after [`MAX_CALLS`]. Earlier, a drained client would refuse calls, because it
+/// neither waits for a lock nor asks the gateway again whether a connection is missing. A call that waits for a token
+/// refresh can still finish afterwards.
 fn end(server: &Server, client: &NexusClient) -> Result<(), String> {
     let start = Instant::now();
     let left = |longest: Duration| longest.saturating_sub(start.elapsed());
     let mut waited = Duration::ZERO;
     while waited < MAX_CALLS {
-        let _ = client.drain(left(MAX_DRAIN));
+        let is_late = start.elapsed() >= MAX_CALLS;
+        if is_late {
+            let _ = client.drain(left(MAX_DRAIN));
+        }
+        // Until then, the time of a token refresh is not counted.
+        let is_counted = is_late || client.is_idle();
         if server.wait_for_calls(STEP) {
             break;
         }
-        waited = waited.saturating_add(STEP);
+        if is_counted {
+            waited = waited.saturating_add(STEP);
+        }
     }
     let closed = server.close(left(MAX_END));
     if !client.drain(left(MAX_END)) {

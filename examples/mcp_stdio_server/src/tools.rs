@@ -8,13 +8,15 @@ use crate::nexus::Api;
 
 /// Returns the tools in the order in which clients list them.
 pub(crate) fn all(api: &'static Api) -> Vec<Tool> {
-    let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
+    // Gemini's API refuses `default`, so the descriptions say what the defaults are.
+    let limit =
+        json!({"type": "integer", "minimum": 1, "maximum": 100, "description": "default: 30"});
     let path = json!({"type": "string", "description": "such as /user/repos?page=2"});
     let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-    let method = json!({"type": "string", "enum": methods, "default": "GET"});
+    let method = json!({"type": "string", "enum": methods, "description": "default: GET"});
     // An object of any form has no properties to list. OpenAI's API refuses an object without `properties`, and Gemini's
-    // refuses empty `properties`, so the body is a string. The server takes an object for it as well.
-    let body = json!({"type": "string", "description": "JSON, such as {\"name\": \"demo\"}"});
+    // refuses empty `properties`. Without a type, the body is listed as a string, and any JSON is accepted.
+    let body = json!({"description": "JSON, such as {\"name\": \"demo\"}"});
     let login = json!({"type": "string", "description": "such as octocat"});
     let repository = json!({"type": "object", "properties": {"name": {"type": "string"}}});
     let user = json!({"type": "object", "properties": {"login": {"type": "string"}}});
@@ -56,7 +58,11 @@ pub(crate) fn all(api: &'static Api) -> Vec<Tool> {
             .run(|call| {
                 let method = call.text("method").unwrap_or("GET");
                 let path = call.text("path").unwrap_or_default();
+                let is_empty = |body: &Value| *body == json!({}) || *body == json!([]);
+                // Models fill in optional objects. Some APIs refuse a body with these methods.
+                let has_no_body = ["GET", "HEAD", "DELETE"].contains(&method);
                 let body = call.json("body")?;
+                let body = body.filter(|body| !(has_no_body && is_empty(body)));
                 api.text(call, method, path, body.as_ref())
                     .map(Value::String)
             }),

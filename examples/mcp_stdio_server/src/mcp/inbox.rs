@@ -19,18 +19,21 @@ pub(crate) struct Work {
     pub(crate) jobs: Vec<Job>,
     /// The ids of the requests that the client has cancelled.
     pub(crate) cancelled: Vec<Value>,
-    /// The first problem that no response to a request reports. Only this problem goes to stderr, because one line can
+    /// The first problem that no response with an id reports. Only this problem goes to stderr, because one line can
     /// contain thousands of invalid messages.
     pub(crate) problem: Option<String>,
+    /// True if the line was cut: it is the last line, has no line break, and cannot be read.
+    pub(crate) is_cut: bool,
 }
 
 impl Work {
     /// The work for a line whose messages cannot be read. The error that the client gets has no id, and some clients do
     /// not report it, so the problem goes to stderr as well.
-    pub(crate) fn unparsed(problem: String) -> Self {
+    pub(crate) fn unparsed(problem: String, is_cut: bool) -> Self {
         Self {
             lines: vec![message::unparsed(&problem)],
             problem: Some(problem),
+            is_cut,
             ..Self::default()
         }
     }
@@ -53,10 +56,10 @@ pub(crate) fn take(session: &mut Session, text: &str, tools: &Tools) -> Work {
         Err(problem) => scan.outline().ok_or_else(|| problem.to_owned()),
     };
     match parsed {
-        Ok(Value::Array(messages)) => inbox.batch(messages),
+        Ok(Value::Array(messages)) if !messages.is_empty() => inbox.batch(messages),
         Ok(value) => inbox.receive(value, &Destination::Line),
         Err(_) if text.trim().is_empty() => {}
-        Err(problem) => return Work::unparsed(problem),
+        Err(problem) => return Work::unparsed(problem, !text.ends_with('\n')),
     }
     inbox.work
 }
@@ -132,12 +135,14 @@ impl Inbox<'_> {
     }
 
     fn refuse(&mut self, id: Option<&Value>, problem: &str, destination: &Destination) {
+        if id.is_none_or(Value::is_null) {
+            let problem = || format!("an invalid message: {problem}");
+            self.work.problem.get_or_insert_with(problem);
+        }
         if let Some(id) = id {
             let failure = Failure::new(INVALID_REQUEST, problem);
-            return self.respond(id, &Err(failure), destination);
+            self.respond(id, &Err(failure), destination);
         }
-        let problem = || format!("ignored an invalid message: {problem}");
-        self.work.problem.get_or_insert_with(problem);
     }
 
     fn respond(&mut self, id: &Value, outcome: &Result<Value, Failure>, to: &Destination) {

@@ -30,8 +30,9 @@ pub(crate) fn note(text: impl fmt::Display) {
 pub(crate) enum Line {
     /// The line without the byte order marks at its start.
     Text(String),
-    /// The reason why the line cannot be used: it is too long, or not UTF-8.
-    Unusable(String),
+    /// The reason why the line cannot be used: it is too long, or not UTF-8. Then true if the input ended without a line
+    /// break.
+    Unusable(String, bool),
     /// The input has ended.
     End,
 }
@@ -49,14 +50,18 @@ pub(crate) fn read(input: impl BufRead) -> io::Result<Line> {
         drop(line);
         let mut input = input.into_inner();
         when_ready(|| input.skip_until(b'\n'))?;
-        return Ok(Line::Unusable("a line is longer than 64 MiB".to_owned()));
+        let problem = "a line is longer than 64 MiB".to_owned();
+        return Ok(Line::Unusable(problem, false));
     }
     Ok(match String::from_utf8(line) {
         Ok(text) if text.starts_with(BYTE_ORDER_MARK) => {
             Line::Text(text.trim_start_matches(BYTE_ORDER_MARK).to_owned())
         }
         Ok(text) => Line::Text(text),
-        Err(error) => Line::Unusable(format!("a line is not UTF-8: {error}")),
+        Err(error) => {
+            let is_cut = !error.as_bytes().ends_with(b"\n");
+            Line::Unusable(format!("a line is not UTF-8: {error}"), is_cut)
+        }
     })
 }
 

@@ -11,10 +11,14 @@ pub(crate) const INVALID_PARAMS: i64 = -32602;
 pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 pub(crate) const URL_ELICITATION_REQUIRED: i64 = -32042;
 
-/// Returns the id for the response to a message, or `None` if the message gets no response.
+/// Returns the id for the response to a message, or `None` if the message gets no response, as notifications and
+/// responses. If there is no valid id, the response has the id `null` (JSON-RPC 2.0, section 5).
 pub(crate) fn response_id(message: &Value) -> Option<Value> {
-    let sent = message.get("id")?;
-    ((sent.is_string() || sent.is_number()) && !is_response(message)).then(|| id(sent))
+    let sent = member(message, "id");
+    let is_notification = sent.is_null() && member(message, "method").is_string();
+    let has_id = sent.is_string() || sent.is_number();
+    let id = || if has_id { id(sent) } else { Value::Null };
+    (!is_notification && !is_response(message)).then(id)
 }
 
 /// Returns an id as the server compares and echoes it. Some clients write the id 1 as `1.0`.

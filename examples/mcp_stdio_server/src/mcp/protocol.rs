@@ -65,7 +65,7 @@ impl Session {
         let params = object(params, "params")?;
         // Some clients add the modern `_meta` to this legacy method, so `_meta` is not read here.
         if method == "initialize" {
-            return self.initialize(&params).map(Step::Respond);
+            return Ok(Step::Respond(self.initialize(&params)));
         }
         let client = self.client(method, &params)?;
         let revision = client.revision;
@@ -89,9 +89,8 @@ impl Session {
         Ok(Step::Respond(cacheable(result, revision)))
     }
 
-    fn initialize(&mut self, params: &Value) -> Result<Value, Failure> {
-        let requested = member(params, "protocolVersion").as_str();
-        let requested = requested.ok_or_else(|| invalid("protocolVersion", "a string"))?;
+    fn initialize(&mut self, params: &Value) -> Value {
+        let requested = member(params, "protocolVersion");
         let revision = LEGACY.into_iter().find(|known| *known == requested);
         let revision = revision.unwrap_or(NEWEST_LEGACY);
         self.0 = Client {
@@ -99,11 +98,11 @@ impl Session {
             opens_pages: revision == NEWEST_LEGACY
                 && page::opens_pages(member(params, "capabilities")),
         };
-        Ok(json!({
+        json!({
             "protocolVersion": revision,
             "capabilities": {"tools": {}},
             "serverInfo": server_info(),
-        }))
+        })
     }
 
     /// Returns the client that the request describes, or else the client that `initialize` described.
@@ -145,7 +144,7 @@ fn server_info() -> Value {
 
 fn list(tools: &Tools, params: &Value, revision: Revision) -> Result<Value, Failure> {
     let cursor = member(params, "cursor");
-    if !cursor.is_null() && cursor != "" {
+    if !cursor.is_null() && !is_blank(cursor) {
         let message = "unknown cursor: the list has one page";
         return Err(Failure::new(INVALID_PARAMS, message));
     }
@@ -228,11 +227,13 @@ fn complete(result: Value, revision: Revision) -> Value {
     with(result, "_meta", json!({SERVER: server_info()}))
 }
 
-/// Reads an object that the client may leave out. PHP writes an empty object as `[]`.
+/// Reads an object that the client may leave out. PHP writes an empty object as `[]`, and some clients send it as a string.
 fn object(value: Value, name: &str) -> Result<Value, Failure> {
     match value {
         Value::Object(_) => Ok(value),
-        _ if value.is_null() || value == json!([]) || is_blank(&value) => Ok(json!({})),
+        _ if value.is_null() || value == json!([]) || value == "[]" || is_blank(&value) => {
+            Ok(json!({}))
+        }
         _ => Err(invalid(name, "an object")),
     }
 }

@@ -8,8 +8,8 @@ use serde_json::Value;
 const MAX_VALUES: usize = 200_000;
 /// The deepest nesting that `serde_json` parses.
 const MAX_DEPTH: usize = 127;
-/// The maximum size of an outline, in bytes.
-const MAX_OUTLINE: usize = 1 << 20;
+/// The maximum size of an outline, in bytes. The responses to a batch of numbers take three hundred times as much memory.
+const MAX_OUTLINE: usize = 512 << 10;
 
 #[derive(Default)]
 pub(super) struct Scan {

@@ -7,15 +7,17 @@ use super::message::member;
 use super::scan::Scan;
 
 /// Returns the arguments of a call in the form that the schema describes. Models and clients fill what they leave out with
-/// `null`, send numbers, booleans, objects and arrays as strings or the reverse, and write a value of `enum` in another case.
-/// Everything else stays as it is, and [`check`] may refuse it.
+/// `null`, send numbers, booleans, objects and arrays as strings, send numbers and booleans in place of strings, and write a
+/// value of `enum` in another case. Everything else stays as it is, and [`check`] may refuse it.
 pub(crate) fn fit(schema: &Value, sent: Value) -> Value {
     match sent {
         Value::String(text) => match parse(schema, &text) {
             Some(value) => fit(schema, value),
             None => named(schema, &text).unwrap_or_else(|| text.into()),
         },
-        _ if member(schema, "type") == "string" && !sent.is_null() => sent.to_string().into(),
+        Value::Number(_) | Value::Bool(_) if member(schema, "type") == "string" => {
+            sent.to_string().into()
+        }
         Value::Object(members) => fit_members(schema, members),
         Value::Array(items) => {
             let schema = member(schema, "items");
@@ -50,8 +52,8 @@ fn named(schema: &Value, text: &str) -> Option<Value> {
     allowed.find(is_named).cloned()
 }
 
-/// Removes members that are `null`, except for members that the schema does not mention but allows. Optional members that
-/// are blank, or `null` in a string, are removed as well.
+/// Removes members that are `null` or blank, except for members that the schema does not mention but allows, and for values
+/// of `enum`.
 fn fit_members(schema: &Value, mut members: Map<String, Value>) -> Value {
     let is_closed = member(schema, "additionalProperties") == false;
     let properties = member(schema, "properties");
@@ -60,8 +62,13 @@ fn fit_members(schema: &Value, mut members: Map<String, Value>) -> Value {
     members.retain(|name, value| {
         let property = member(properties, name);
         let is_known = !property.is_null();
-        let is_unset = is_known && !is_required(name) && is_blank(value);
-        let is_absent = is_unset || value.is_null() && (is_closed || is_known);
+        let is_unset = match value.as_str() {
+            Some(text) if named(property, text).is_some() => false,
+            // `none` may be the name of something, such as a repository.
+            Some(text) if is_required(name) => is_one_of(text, &["", "null"]),
+            _ => value.is_null() || is_blank(value),
+        };
+        let is_absent = is_unset && (is_closed || is_known);
         if !is_absent {
             *value = fit(property, value.take());
         }
@@ -70,10 +77,15 @@ fn fit_members(schema: &Value, mut members: Map<String, Value>) -> Value {
     members.into()
 }
 
-/// Returns whether a value is a string that models send for what they leave out.
+/// Returns whether a value is a string that models and clients send for what they leave out.
 pub(super) fn is_blank(value: &Value) -> bool {
-    let text = value.as_str().map(str::trim);
-    text.is_some_and(|text| text.is_empty() || text == "null")
+    let text = value.as_str();
+    text.is_some_and(|text| is_one_of(text, &["", "null", "none", "undefined"]))
+}
+
+fn is_one_of(text: &str, words: &[&str]) -> bool {
+    let text = text.trim();
+    words.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
 
 /// Checks a value. The error is the first problem, in words that a model can act on. If `schema` is `null`, any value
@@ -115,10 +127,13 @@ fn check_members(schema: &Value, members: &Map<String, Value>) -> Result<(), Str
     if let Some(name) = required.find(|name| !members.contains_key(*name)) {
         return Err(format!("{name:?} is missing"));
     }
+    let properties = member(schema, "properties");
     for (name, value) in members {
-        let property = member(member(schema, "properties"), name);
+        let property = member(properties, name);
         if property.is_null() && member(schema, "additionalProperties") == false {
-            return Err(format!("{name:?} is not known"));
+            let known = properties.as_object().into_iter().flatten();
+            let known: Value = known.map(|(name, _)| name.as_str()).collect();
+            return Err(format!("{name:?} is not known; choose from {known}"));
         }
         check(property, value).map_err(|problem| format!("{name:?} {problem}"))?;
     }

@@ -62,12 +62,11 @@ impl Server {
         Ok(())
     }
 
-    /// Waits until no call is under way, or until nobody would read its response. Returns false if that takes longer than
-    /// `timeout`.
+    /// Waits until no call is under way. Returns false if that takes longer than `timeout`.
     pub(crate) fn wait_for_calls(&self, timeout: Duration) -> bool {
-        let is_needed = |state: &mut State| state.jobs.is_busy() && state.failure.is_none();
+        let is_busy = |state: &mut State| state.jobs.is_busy();
         let state = lock(&self.state);
-        let waited = self.changed.wait_timeout_while(state, timeout, is_needed);
+        let waited = self.changed.wait_timeout_while(state, timeout, is_busy);
         let (_state, result) = waited.unwrap_or_else(PoisonError::into_inner);
         !result.timed_out()
     }
@@ -77,7 +76,7 @@ impl Server {
     /// because threads may still wait for input.
     pub(crate) fn close(&self, timeout: Duration) -> Result<(), String> {
         let start = Instant::now();
-        while lines::is_writing() && lock(&self.state).failure.is_none() {
+        while lines::is_writing() {
             if start.elapsed() >= timeout {
                 return Err("the client has not read all responses".to_owned());
             }
@@ -141,12 +140,17 @@ impl Server {
     fn read(&self, session: &mut Session) {
         let work = match lines::read(io::stdin().lock()) {
             Ok(Line::Text(text)) => inbox::take(session, &text, &self.tools),
-            Ok(Line::Unusable(problem)) => Work::unparsed(problem),
+            Ok(Line::Unusable(problem, is_cut)) => Work::unparsed(problem, is_cut),
             Ok(Line::End) => return self.stop(),
             Err(error) => return self.fail(format!("cannot read stdin: {error}")),
         };
-        if let Some(problem) = work.problem {
-            note(problem);
+        match work.problem {
+            Some(problem) if work.is_cut => {
+                let problem = format!("stdin has ended in the middle of a message: {problem}");
+                lock(&self.state).failure.get_or_insert(problem);
+            }
+            Some(problem) => note(problem),
+            None => {}
         }
         self.write(work.lines);
         lock(&self.state).jobs.add(work.jobs);

@@ -124,15 +124,20 @@ impl Tool {
     }
 
     /// Returns the tool's entry in `tools/list`, with an `outputSchema` if `is_structured`. Leaves out
-    /// `additionalProperties`, because some hosts pass the schema on to Gemini's API, which refuses it.
+    /// `additionalProperties`, because some hosts pass the schema on to Gemini's API, which refuses it. An argument without a
+    /// type is listed as a string.
     pub(super) fn definition(&self, is_structured: bool) -> Value {
         let part = |name| member(&self.input, name);
+        let mut properties = part("properties").clone();
+        for (_, property) in properties.as_object_mut().into_iter().flatten() {
+            *property = with(property.take(), "type", "string".into());
+        }
         let definition = json!({
             "name": self.name,
             "description": self.description,
             "inputSchema": {
                 "type": "object",
-                "properties": part("properties"),
+                "properties": properties,
                 "required": part("required"),
             },
             "annotations": {"readOnlyHint": self.is_read_only},
@@ -175,9 +180,12 @@ impl Call {
         self.argument(name)?.as_str()
     }
 
-    /// Parses an argument that is JSON in a string. `None` if the client has left it out.
+    /// Returns an argument that is JSON, or JSON in a string. `None` if the client has left it out.
     pub(crate) fn json(&self, name: &str) -> Result<Option<Value>, Problem> {
-        let value = self.text(name).map(schema::read).transpose();
+        let value = match self.argument(name) {
+            Some(Value::String(text)) => schema::read(text).map(Some),
+            value => Ok(value.cloned()),
+        };
         value.map_err(|problem| Problem::Arguments(format!("arguments: {name:?} {problem}")))
     }
 

@@ -22,8 +22,8 @@ const MAX_WAIT: Duration = Duration::from_secs(45);
 /// A gateway forgets a connection request after 10 minutes.
 const MAX_REQUEST: Duration = Duration::from_secs(600);
 /// The time for which a failure of the gateway is kept, unless the gateway names another time in `Retry-After`. A
-/// wait of 0 s there does not count. Calls that arrive in this time get the same failure, and send no further connection
-/// request.
+/// wait of 0 s there does not count, and no wait is longer than [`MAX_REQUEST`]. Calls that arrive in this time get the same
+/// failure, and send no further connection request.
 const KEPT: Duration = Duration::from_secs(10);
 /// The pause between polls. Some gateways allow a workspace only 60 token requests a minute, and a poll can send one.
 const INTERVAL: Duration = Duration::from_secs(3);
@@ -255,7 +255,7 @@ impl Request {
     /// Ends the request because the gateway has failed or refused it. `text` explains that to the model.
     fn fail(&self, error: &NexusError, text: &str) {
         let named = error.retry_after().filter(|wait| wait.as_secs() > 0);
-        let kept = named.unwrap_or(KEPT);
+        let kept = named.unwrap_or(KEPT).min(MAX_REQUEST);
         let seconds = kept.as_secs();
         let text = format!(
             "{text}\nThis server waits {seconds} s after such a failure before it requests a connection again."

@@ -19,6 +19,7 @@ use mcp::jobs::Jobs;
 use mcp::lines::{Line, read};
 use mcp::message;
 use mcp::protocol::Session;
+use mcp::schema::fit;
 use mcp::tool::Tools;
 use mcp::{Page, Problem, Tool};
 
@@ -33,7 +34,7 @@ pub(crate) fn lines(mut input: &[u8]) {
     loop {
         let text = match read(&mut input).unwrap() {
             Line::Text(text) => text,
-            Line::Unusable(_) => continue,
+            Line::Unusable(..) => continue,
             Line::End => break,
         };
         host.expect(&text);
@@ -100,7 +101,7 @@ impl Host {
     /// Adds the requests of a line to those that are to get a response.
     fn expect(&mut self, text: &str) {
         let messages = match serde_json::from_str(text) {
-            Ok(Value::Array(messages)) => messages,
+            Ok(Value::Array(messages)) if !messages.is_empty() => messages,
             Ok(message) => vec![message],
             Err(_) => return,
         };
@@ -108,8 +109,11 @@ impl Host {
             let is_response = message.get("method").is_none()
                 && (message.get("result").is_some() || message.get("error").is_some());
             let id = &message["id"];
-            if (id.is_string() || id.is_number()) && !is_response {
-                self.open.push(id.clone());
+            let is_notification = id.is_null() && message["method"].is_string();
+            if !is_response && !is_notification {
+                let is_valid = id.is_string() || id.is_number();
+                self.open
+                    .push(if is_valid { id.clone() } else { Value::Null });
             }
         }
     }
@@ -176,10 +180,19 @@ fn is_echo(sent: &Value, echoed: &Value) -> bool {
     }
 }
 
+#[test]
+fn a_value_of_enum_is_not_absent() {
+    let sort = json!({"type": "string", "enum": ["none", "name"]});
+    let schema = json!({"type": "object", "properties": {"sort": sort}});
+    for (sent, expected) in [("None", json!({"sort": "none"})), ("null", json!({}))] {
+        assert_eq!(fit(&schema, json!({"sort": sent})), expected);
+    }
+}
+
 /// Tools with the same arguments as the example's. They have no effect.
 pub(crate) fn tools() -> Tools {
-    let limit = json!({"type": "integer", "minimum": 1, "maximum": 100, "default": 30});
-    let methods = json!({"type": "string", "enum": ["GET", "POST"], "default": "GET"});
+    let limit = json!({"type": "integer", "minimum": 1, "maximum": 100});
+    let methods = json!({"type": "string", "enum": ["GET", "POST"]});
     let listed = json!({"type": "array", "items": {"type": "integer", "maximum": 50}});
     let listed = json!({"type": "object", "properties": {"list": listed}, "required": ["list"]});
     let page = Page::new("1", "https://example.com/consent", "Please consent.");
@@ -197,7 +210,7 @@ pub(crate) fn tools() -> Tools {
         Tool::new("fetch", "Fetches.")
             .required("path", json!({"type": "string"}))
             .optional("method", methods)
-            .optional("body", json!({"type": "string"}))
+            .optional("body", json!({"description": "JSON"}))
             .run(|call| call.json("body").map(|_| call.text("path").unwrap().into())),
         Tool::new("visit", "Sends the user to a page first.").run(move |call| match call.visit {
             Some(visit) => Ok(format!("{visit:?}").into()),

@@ -369,6 +369,7 @@ fn a_refusal_is_kept_for_the_time_that_the_gateway_names() {
     for (fault, kept) in [
         (limit("1"), 1),
         (limit("600"), 600),
+        (limit("86400"), 600),
         (limit("0"), 10),
         (limit("Sun, 06 Nov 1994 08:49:37 GMT"), 10),
         (Fault::Status(429), 10),

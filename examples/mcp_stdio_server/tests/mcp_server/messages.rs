@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, ids};
+use crate::client::Client;
 use crate::{ALL, LEGACY, MODERN};
 
 #[test]
@@ -40,15 +40,10 @@ fn ids_that_cannot_be_echoed_are_refused() {
 
 #[test]
 fn lines_that_are_no_message_are_passed_over() {
-    let lines: [&[u8]; 9] = [
+    let lines: [&[u8]; 4] = [
         b"",
         b"   ",
         b"\r",
-        b"7",
-        b"null",
-        b"\"ping\"",
-        b"[]",
-        b"{}",
         b"{\"jsonrpc\":\"2.0\",\"id\":null,\"method\":\"ping\"}",
     ];
     for revision in ALL {
@@ -159,6 +154,38 @@ fn what_parses_and_has_an_id_is_refused_with_it() {
     }
 }
 
+/// JSON-RPC 2.0, sections 5 and 6.
+#[test]
+fn what_parses_and_is_no_message_is_refused_without_an_id() {
+    let lines = [
+        "7",
+        "null",
+        "true",
+        r#""ping""#,
+        "[]",
+        "{}",
+        r#"{"id":null}"#,
+        r#"{"jsonrpc":"2.0","method":7}"#,
+        r#"{"jsonrpc":"2.0","id":true,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":[],"method":"notifications/unknown"}"#,
+        "[7]",
+        "[[]]",
+    ];
+    for revision in ALL {
+        let mut client = Client::of(revision);
+        for line in lines {
+            client.write(line);
+            let response = client.response();
+            let is_batch = revision == "2025-03-26" && line.starts_with('[') && line != "[]";
+            let response = if is_batch { &response[0] } else { &response };
+            let said = (&response["id"], &response["error"]["code"]);
+            assert_eq!(said, (&Value::Null, &json!(-32600)), "{line}");
+        }
+        assert_eq!(client.close(), [] as [Value; 0]);
+    }
+}
+
 /// Returns a call whose message is nested this deep.
 fn nested(id: u64, depth: usize) -> String {
     let lists = depth - 3;
@@ -191,7 +218,7 @@ fn arguments_that_are_nested_too_deep_are_refused() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_long_line_takes_little_more_memory_than_its_text() {
-    let mut client = Client::of("2025-11-25");
+    let mut client = Client::of("2025-03-26");
     let size = 56 << 20;
     let objects = r#"{"":{"":0}},"#.repeat(size / 12);
     client.write(&["[", &"[],".repeat(size / 3), "[]]"].concat());
@@ -201,6 +228,8 @@ fn a_long_line_takes_little_more_memory_than_its_text() {
     let response = client.response();
     assert_eq!(response["id"], 2, "{response}");
     assert_eq!(response["error"]["code"], -32600, "{response}");
+    client.write(&["[", &"0,".repeat(250_000), "0]"].concat());
+    assert_eq!(client.response()[0]["error"]["code"], -32600);
     let megabytes = client.peak_memory() >> 20;
     assert!(megabytes < 256, "{megabytes} MiB");
     assert!(client.text("echo", &json!({"text": "a"})).is_ok());
@@ -210,6 +239,7 @@ fn a_long_line_takes_little_more_memory_than_its_text() {
 fn responses_and_notifications_get_no_response() {
     let mut client = Client::of("2025-06-18");
     client.send(&json!({"jsonrpc": "2.0", "id": 1, "result": {}}));
+    client.send(&json!({"id": null, "error": {"code": -32600}}));
     client.send(&json!({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "no"}}));
     for method in ["initialized", "unknown", "cancelled"] {
         let method = format!("notifications/{method}");
@@ -239,8 +269,10 @@ fn batch(client: &Client) -> Value {
     ])
 }
 
+/// Returns the ids, with 0 in place of `null`.
 fn sorted(responses: &[Value]) -> Vec<u64> {
-    let mut ids = ids(responses);
+    let ids = responses.iter().map(|it| it["id"].as_u64());
+    let mut ids: Vec<_> = ids.map(Option::unwrap_or_default).collect();
     ids.sort_unstable();
     ids
 }
@@ -252,10 +284,10 @@ fn a_batch_has_one_response() {
     client.send(&batch);
     let responses = client.response();
     let responses = responses.as_array().unwrap();
-    assert_eq!(sorted(responses), [101, 102, 103, 104, 105]);
+    assert_eq!(sorted(responses), [0, 101, 102, 103, 104, 105]);
     let mut codes: Vec<_> = responses.iter().map(|it| &it["error"]["code"]).collect();
     codes.retain(|code| **code == -32600);
-    assert_eq!(codes.len(), 2);
+    assert_eq!(codes.len(), 3);
 
     client.send(&json!([{"jsonrpc": "2.0", "method": "notifications/unknown"}]));
     client.write(r#"[{"jsonrpc":"2.0","id":18446744073709551615,"method":"ping"}]"#);
@@ -293,8 +325,8 @@ fn other_revisions_refuse_each_message_of_a_batch() {
         let mut client = Client::of(revision);
         let batch = batch(&client);
         client.send(&batch);
-        let responses: Vec<_> = (0..5).map(|_| client.response()).collect();
-        assert_eq!(sorted(&responses), [101, 102, 103, 104, 105]);
+        let responses: Vec<_> = (0..6).map(|_| client.response()).collect();
+        assert_eq!(sorted(&responses), [0, 101, 102, 103, 104, 105]);
         let mut codes = responses.iter().map(|it| &it["error"]["code"]);
         assert!(codes.all(|code| *code == -32600));
     }

@@ -24,10 +24,6 @@ fn advice(error: &NexusError, account: &Account) -> String {
         }
         (_, ErrorKind::InvalidInput) => "Check the arguments.".to_owned(),
         (_, ErrorKind::InsecureUrl) => "Set UPSTREAM_URL to an https address.".to_owned(),
-        // The server drains its client when it stops.
-        (_, ErrorKind::Timeout) if error.message().contains("drained") => {
-            "The server is stopping. Start it again, and then retry.".to_owned()
-        }
         (_, ErrorKind::BodyTooLarge) => "Ask for less, for example a smaller page.".to_owned(),
         _ if error.status_code() == Some(401) => {
             "The gateway refuses this server: check NEXUS_API_KEY.".to_owned()

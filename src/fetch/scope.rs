@@ -74,10 +74,10 @@ fn is_ambiguous(path: &str) -> bool {
     has_u_escape || path.contains(['\0', char::REPLACEMENT_CHARACTER])
 }
 
-/// What ends a segment of a path. A lenient server takes the characters from the second line on for a slash or backslash,
-/// according to Unicode's compatibility forms (NFKC) or the code pages of Windows.
+/// What ends a segment of a path, also for a lenient server, which follows Unicode's compatibility forms (NFKC) or the code
+/// pages of Windows.
 const SEPARATORS: [char; 15] = [
-    '/', '\\', ';', '?', '#', //
+    '/', '\\', ';', '?', '#', // Taken for a slash or backslash:
     '\u{A5}', '\u{2044}', '\u{20A9}', '\u{2215}', '\u{2216}', '\u{FE68}', '\u{FF0F}', '\u{FF3C}',
     '\u{FFE5}', '\u{FFE6}',
 ];
@@ -92,12 +92,15 @@ fn dots(c: char) -> usize {
 }
 
 /// Returns whether a decoded path has a segment with two or more dots and without a letter or digit. A server may drop
-/// everything else: spaces, punctuation, and characters that do not show.
+/// everything else: spaces, punctuation, and characters that do not show, such as the Hangul fillers, which are letters.
 fn has_parent_segment(path: &str) -> bool {
+    let is_shown = |c: char| {
+        c.is_alphanumeric() && !matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
+    };
     let mut names = path.split(SEPARATORS);
     names.any(|name| {
         let dots: usize = name.chars().map(dots).sum();
-        dots >= 2 && !name.contains(char::is_alphanumeric)
+        dots >= 2 && !name.contains(is_shown)
     })
 }
 

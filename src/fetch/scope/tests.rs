@@ -63,7 +63,7 @@ fn what_would_leave_the_base_is_refused() {
         "．．/x", "%EF%BC%8E%EF%BC%8E/x", "․․/x", ".﹒/x", "‥/x", "︰/x", "。｡/x", "..／x", "..%EF%BC%8Fx", "..∕x", "..＼x", "..¥x",
         "..⁄x", "x∖..", "︒︒/x", ".︒/x", "..￥x", "..￦x",
         // Characters that do not show, and punctuation.
-        ".%EF%B8%8F./x", "..%CD%8F/x", ".%C2%AD.", "\"../x", "..~", "(..)", "..+/x", ".+./x",
+        ".%EF%B8%8F./x", "..%CD%8F/x", ".%C2%AD.", "..%E3%85%A4/x", "\"../x", "..~", "(..)", "..+/x", ".+./x",
         // A server that removes `../` once makes `../` of the first path.
         "....//x", "...", "…/x",
     ];

@@ -24,7 +24,7 @@ pub(crate) fn parse(text: &str) -> Result<Uri, Problem> {
     check_bytes(text)?;
     let whole = without_fragment(text);
     let (scheme, rest) = split_scheme(whole)
-        .ok_or("has no scheme; give an absolute URL such as https://host.example/path")?;
+        .ok_or("has no scheme; give an absolute URL such as https://host.example/path, without quotes around it")?;
     let is_http = ["https", "http"]
         .iter()
         .any(|it| scheme.eq_ignore_ascii_case(it));

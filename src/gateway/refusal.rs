@@ -38,11 +38,12 @@ pub(crate) fn of(
     let code = own_code.unwrap_or_else(|| format!("http_{status}"));
     // A broker whose own error is relayed has refused the request.
     let broker = broker_status.or(relayed_message.as_ref().map(|_| 422));
-    let told = if is_page(response) { "" } else { &code };
+    let is_page = is_page(response);
+    let told = if is_page { "" } else { &code };
     let (next, connection, advice) = meaning::of(operation, status, told, broker);
     // A redirect's text may repeat the address, with its query.
     let told_message = relayed_message.or(own_message).filter(|_| status >= 400);
-    let whole_message = told_message.unwrap_or_else(|| body_of(status, response.body()));
+    let whole_message = told_message.unwrap_or_else(|| body_of(status, response.body(), is_page));
     let safe_message = hidden(&whole_message).unwrap_or(whole_message);
     let mut message = shortened(&safe_message, MAX_TEXT).into_owned();
     if !advice.is_empty() {
@@ -116,16 +117,30 @@ fn is_page(response: &Response) -> bool {
     media_type.is_some_and(is_html) || body.starts_with(b"<")
 }
 
-/// Returns the body, or a description of a redirect, of a blank body, or of a body that starts like a JSON object or
-/// list. JSON objects and lists are not shown, because they may contain credentials.
-fn body_of(status: u16, body: &[u8]) -> String {
-    let what = match String::from_utf8_lossy(json::without_bom(body)).trim() {
-        _ if status < 400 => "a redirect",
-        text if is_blank(text) => "no body",
-        text if text.starts_with(['{', '[']) => "JSON without a usable message",
+/// Returns the body, or a description of a redirect, of a blank body, of a web page, or of a body that starts like a JSON
+/// object or list. JSON objects and lists are not shown, because they may contain credentials.
+fn body_of(status: u16, body: &[u8], is_page: bool) -> String {
+    let (who, what) = match String::from_utf8_lossy(json::without_bom(body)).trim() {
+        _ if status < 400 => ("the gateway", "a redirect".to_owned()),
+        text if is_blank(text) => ("the gateway", "no body".to_owned()),
+        text if is_page => ("a proxy or firewall in front of the gateway", page(text)),
+        text if text.starts_with(['{', '[']) => {
+            ("the gateway", "JSON without a usable message".to_owned())
+        }
         text => return text.to_owned(),
     };
-    format!("the gateway responded with status {status} and {what}")
+    format!("{who} responded with status {status} and {what}")
+}
+
+/// Describes a web page by its first text, which usually is its title.
+fn page(text: &str) -> String {
+    let mut texts = text
+        .split('<')
+        .map(|part| part.rsplit('>').next().unwrap_or_default());
+    match texts.find(|text| !is_blank(text)) {
+        Some(text) => format!("the web page \"{}\"", text.trim()),
+        None => "a web page".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -110,11 +110,15 @@ pub(crate) fn http_date(text: &str) -> Option<SystemTime> {
 }
 
 /// Reads `Retry-After` (RFC 9110 section 10.2.3), which is a number of seconds or a date. Returns the time left
-/// from `now`.
+/// from `now`. Some servers send a fraction of a second, which is rounded up.
 pub(crate) fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    match number(text.trim(), 1..=18) {
-        Some(seconds) => Some(Duration::from_secs(u64::try_from(seconds).ok()?)),
-        None => Some(http_date(text)?.duration_since(now).unwrap_or_default()),
+    let (whole, fraction) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
+    match (number(whole, 1..=18), number(fraction, 1..=18)) {
+        (Some(seconds), Some(fraction)) => {
+            let seconds = u64::try_from(seconds + fraction.signum()).ok()?;
+            Some(Duration::from_secs(seconds))
+        }
+        _ => Some(http_date(text)?.duration_since(now).unwrap_or_default()),
     }
 }
 

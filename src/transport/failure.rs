@@ -228,6 +228,10 @@ fn explain(error: &Error) -> (bool, String) {
         }
         #[cfg(feature = "gzip")]
         Error::Decompress(..) => "the compressed body is corrupt",
+        Error::BodyStalled => {
+            "the chunks of the body are damaged, or it has none although its Transfer-Encoding says so; the server or a \
+             proxy has to correct it"
+        }
         _ => "the request failed",
     };
     (!is_unsendable(error), what.to_owned())

@@ -43,7 +43,7 @@ fn what_is_not_a_url_and_why() {
     #[rustfmt::skip]
     let table: [(&str, &[&str]); 6] = [
         ("is empty; give an absolute URL such as https://host.example", &["", " \n"]),
-        ("has no scheme; give an absolute URL such as https://host.example/path", &[
+        ("has no scheme; give an absolute URL such as https://host.example/path, without quotes around it", &[
             "a.example", "a.example:443/x", "/x", "://a.example", "1http://a.example", "ht_tp://a.example",
         ]),
         ("does not begin with https:// or http://", &[

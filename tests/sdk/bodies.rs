@@ -83,6 +83,14 @@ fn a_transfer_encoding_that_nobody_takes_apart_is_an_error() {
             }
         }
     }
+    let unchunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nhello";
+    let error = fetch_limited(bytes(unchunked), 99).unwrap_err();
+    assert!(
+        error
+            .message()
+            .contains("the chunks of the body are damaged"),
+        "{error}"
+    );
     let identity = "HTTP/1.0 200 OK\r\nTransfer-Encoding: identity\r\n\r\nhello";
     assert_eq!(fetch_limited(bytes(identity), 99).unwrap().2, b"hello");
 }

@@ -135,8 +135,20 @@ fn a_web_page_is_no_word_of_the_gateway() {
         "application/xhtml+xml",
     ] {
         let answer = response(410, &[("content-type", page)], b"gone");
-        assert!(!read(&answer, &[""]).is_final(), "{page}");
+        let error = read(&answer, &[""]);
+        assert!(!error.is_final(), "{page}");
+        let said = r#"a proxy or firewall in front of the gateway responded with status 410 and the web page "gone""#;
+        assert_eq!(error.message(), said, "{page}");
     }
+    let titled = error_of(
+        403,
+        "<html><head><title> Access denied\n</title></head><p>Ray ID 1</html>",
+    );
+    let said = "a proxy or firewall in front of the gateway responded with status 403 and the web page \"Access denied\"";
+    assert_eq!(titled.message(), said);
+    let said =
+        "a proxy or firewall in front of the gateway responded with status 403 and a web page";
+    assert_eq!(error_of(403, "<html>").message(), said);
     let answer = response(410, &[("content-type", "text/plain")], b"gone");
     assert!(read(&answer, &[""]).is_final());
 }

@@ -136,6 +136,9 @@ fn retry_after_in_seconds_and_as_a_date() {
     let table = [
         ("0", 0),
         (" 120 ", 120),
+        ("0.25", 1),
+        ("5.5", 6),
+        ("5.0", 5),
         ("999999999999999999", 999_999_999_999_999_999),
         ("Sun, 06 Nov 1994 08:51:37 GMT", 120),
         ("Sun, 06 Nov 1994 08:49:36 GMT", 0),
@@ -144,7 +147,16 @@ fn retry_after_in_seconds_and_as_a_date() {
         let expected = Duration::from_secs(expected);
         assert_eq!(retry_after(text, now), Some(expected), "{text:?}");
     }
-    for text in ["", "-1", "+1", "1.5", "9999999999999999999999"] {
+    for text in [
+        "",
+        "-1",
+        "+1",
+        "1.",
+        ".5",
+        "1.5.2",
+        "1,5",
+        "9999999999999999999999",
+    ] {
         assert_eq!(retry_after(text, now), None, "{text:?}");
     }
 }

@@ -416,10 +416,11 @@ fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
         assert_eq!(ran.json(name)["providers"][0]["name"], name);
     }
     // In JSON, they are escaped, and everything else is unchanged.
-    let token = json!({"access_token": "a\u{9b}\u{7f}\u{202e}\u{200f}\u{2069}\u{61c}\u{200d}é\n"});
+    let token = json!({"access_token": "a\u{9b}\u{7f}\u{202e}\u{200f}\u{2069}\u{61c}\u{85}\u{2028}\u{2029}\u{200d}é\n"});
     bench.reply("/v1/token", 200, &token);
     let ran = bench.run("token --show --json {github}");
-    let escaped = r#""a\u009b\u007f\u202e\u200f\u2069\u061c"#.to_owned() + "\u{200d}é\\n\"";
+    let escaped =
+        r#""a\u009b\u007f\u202e\u200f\u2069\u061c\u0085\u2028\u2029"#.to_owned() + "\u{200d}é\\n\"";
     assert!(ran.out.contains(&escaped), "{:?}", ran.out);
     assert_eq!(ran.json("token")["access_token"], token["access_token"]);
     bench.reply(

@@ -8,8 +8,7 @@
 
 use std::env;
 use std::error::Error;
-use std::io::ErrorKind::{Interrupted, WouldBlock};
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, ErrorKind::WouldBlock, Read, Write};
 use std::{thread, time::Duration};
 
 use nexus_sdk::testing::DevGateway;
@@ -40,14 +39,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         let response = respond(&line, &fetcher);
         let is_cut = response.is_err() && !line.ends_with(b"\n");
         if let Some(response) = response.unwrap_or_else(Some) {
-            write_line(&response)?;
+            write_line(response)?;
         }
         if is_cut {
             return Err("stdin has ended in the middle of a message".into());
         }
     }
-    // The end of this function drops the client's last handle, which waits up to 5 s for a token refresh. A server with
-    // threads calls `NexusClient::drain` before it joins them, so that no thread waits for a lock or a retry.
+    // The end of this function drops the client's last handle, which waits up to 5 s for a token refresh.
     Ok(())
 }
 
@@ -70,8 +68,12 @@ fn read_line() -> io::Result<Option<Vec<u8>>> {
     Ok(Some(line).filter(|line| !line.is_empty()))
 }
 
-fn write_line(response: &str) -> io::Result<()> {
-    let (line, mut output) = (format!("{response}\n"), io::stdout().lock());
+fn write_line(mut response: String) -> io::Result<()> {
+    // Some clients, such as those in Node, also end a line at these characters. In JSON, only strings contain them.
+    for end in ['\u{85}', '\u{2028}', '\u{2029}'] {
+        response = response.replace(end, &format!("\\u{:04x}", u32::from(end)));
+    }
+    let (line, mut output) = (response + "\n", io::stdout().lock());
     let mut rest = line.as_bytes();
     while !rest.is_empty() {
         let written = when_ready(|| output.write(rest))?;
@@ -84,9 +86,7 @@ fn write_line(response: &str) -> io::Result<()> {
 fn when_ready<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match operation() {
-            Err(error) if matches!(error.kind(), WouldBlock | Interrupted) => {
-                thread::sleep(Duration::from_millis(10));
-            }
+            Err(error) if error.kind() == WouldBlock => thread::sleep(Duration::from_millis(10)),
             done => return done,
         }
     }

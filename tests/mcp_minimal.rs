@@ -203,6 +203,15 @@ fn a_batch_gets_an_array() {
     assert_eq!(client.close(), [] as [Value; 0]);
 }
 
+/// The test looks at the bytes, because a parsed value is the same either way.
+#[test]
+fn characters_that_end_a_line_for_some_clients_are_escaped() {
+    let mut client = Client::start(&mut command());
+    client.write("{\"id\":\"a\u{85}b\u{2028}c\u{2029}d\",\"method\":\"ping\"}");
+    let expected = r#"{"id":"a\u0085b\u2028c\u2029d","jsonrpc":"2.0","result":{}}"#;
+    assert_eq!(client.line(), expected);
+}
+
 #[test]
 fn a_byte_order_mark_is_skipped() {
     let mut client = Client::start(&mut command());

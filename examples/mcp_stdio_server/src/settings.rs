@@ -45,6 +45,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 pub(crate) fn scopes() -> Vec<String> {
     let scopes = variable("SCOPES").unwrap_or_default();
-    let scopes = scopes.split([' ', ',']).filter(|scope| !scope.is_empty());
+    let scopes = scopes.split(|c: char| c == ',' || c.is_whitespace());
+    let scopes = scopes.filter(|scope| !scope.is_empty());
     scopes.map(str::to_owned).collect()
 }

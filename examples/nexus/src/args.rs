@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use nexus_sdk::{NexusClient, NexusClientOptions};
+use nexus_sdk::{LogLevel, NexusClient, NexusClientOptions};
 
 use crate::ending;
 use crate::stop::Stop;
@@ -18,15 +18,18 @@ pub(crate) struct Gateway {
     /// The gateway's address [env: NEXUS_GATEWAY_URL]
     #[arg(id = "gateway_url", long = "gateway", global = true, help_heading = "Global options", value_name = "URL", value_parser = not_blank)]
     url: Option<String>,
+    /// With `--json`, an error is the only line on stderr, so the SDK logs nothing unless `NEXUS_LOG` is set.
+    #[arg(skip)]
+    pub(crate) log_level: LogLevel,
 }
 
 impl Gateway {
     /// Returns the options of a client, from `--gateway` and the environment.
     pub(crate) fn options(&self) -> Result<NexusClientOptions, Stop> {
         let Some(url) = &self.url else {
-            return Ok(NexusClientOptions::from_env()?);
+            return Ok(NexusClientOptions::from_env()?.log_level(self.log_level));
         };
-        let options = NexusClientOptions::new(url.trim());
+        let options = NexusClientOptions::new(url.trim()).log_level(self.log_level);
         match env::var("NEXUS_API_KEY") {
             Ok(key) => Ok(options.api_key(key.trim())),
             Err(VarError::NotPresent) => Ok(options),

@@ -2,8 +2,8 @@
 //! `credential_process` (AWS SDKs and Tools Reference Guide, "Process credential provider").
 
 use clap::Args;
-use nexus_sdk::TokenResponse;
 use nexus_sdk::serde_json::Value as Json;
+use nexus_sdk::{NexusError, TokenResponse};
 
 use crate::args::{self, Gateway, Timeout};
 use crate::output::{self, Fields};
@@ -45,20 +45,29 @@ fn document(token: &TokenResponse) -> Result<Fields, Stop> {
         ("Version", 1.into()),
         ("AccessKeyId", required(token, "access_key")?.into()),
         ("SecretAccessKey", required(token, "secret_key")?.into()),
-        ("SessionToken", field(token, "session_token").into()),
+        ("SessionToken", field(token, "session_token")?.into()),
         ("Expiration", expiry.into()),
     ])
 }
 
 fn required<'a>(token: &'a TokenResponse, name: &str) -> Result<&'a str, Stop> {
-    field(token, name).ok_or_else(|| {
+    field(token, name)?.ok_or_else(|| {
         Stop::failed(format!(
             "the connection's credentials have no {name}; connect again, and enter all fields"
         ))
     })
 }
 
-fn field<'a>(token: &'a TokenResponse, name: &str) -> Option<&'a str> {
-    let value = token.credentials.as_ref()?.get(name)?.as_str()?;
-    (!value.is_empty()).then_some(value)
+/// Returns a field without surrounding white space, or `None` if it is missing or blank.
+fn field<'a>(token: &'a TokenResponse, name: &str) -> Result<Option<&'a str>, Stop> {
+    let fields = token.credentials.as_ref();
+    let value = fields.and_then(|it| it.get(name)?.as_str());
+    let value = value.unwrap_or_default().trim();
+    if value.contains(char::is_control) {
+        let problem = format!(
+            "the connection's {name} has a line break or another control character; connect again with another key"
+        );
+        return Err(NexusError::with_code("invalid_credentials", problem).into());
+    }
+    Ok(Some(value).filter(|value| !value.is_empty()))
 }

@@ -33,8 +33,8 @@ Examples:
 pub(crate) struct Connect {
     #[command(flatten)]
     tenant: Tenant,
-    /// A scope to request; may be repeated [default: the scopes that the gateway lists for the provider; none
-    /// with --field]
+    /// A scope to request, or several with commas or white space between them; may be repeated [default: the scopes that
+    /// the gateway lists for the provider; none with --field]
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
     /// A credential field to read from a prompt or from a line of stdin, for a provider that uses keys or
@@ -111,8 +111,12 @@ impl Connect {
     /// Returns the scopes to request. Without `--scope`, returns the scopes that the gateway lists for the provider,
     /// because some identity providers refuse a request without scopes.
     fn scopes(&self, kinds: &[ProviderInfo]) -> Vec<String> {
-        if !self.scopes.is_empty() {
-            return self.scopes.clone();
+        let is_separator = |c: char| c == ',' || c.is_whitespace();
+        let given = self.scopes.iter().flat_map(|it| it.split(is_separator));
+        let given = given.filter(|scope| !scope.is_empty()).map(str::to_owned);
+        let given: Vec<_> = given.collect();
+        if !given.is_empty() {
+            return given;
         }
         kinds
             .iter()

@@ -81,6 +81,7 @@ impl Form {
         let mut credential = Map::new();
         for field in self.wanted(names)? {
             let value = field.read(at_terminal)?;
+            check_value(&field.name, &value)?;
             if field.is_required || !value.is_empty() {
                 credential.insert(field.name, value.into());
             }
@@ -184,6 +185,21 @@ impl Field {
         };
         entered.map_err(|error| Stop::file("read from", "the terminal", &error))
     }
+}
+
+/// Refuses a value that no request could carry, because the gateway would store it in place of a working credential. A
+/// header can carry a tab. The gateway itself refuses an empty value if the field is required.
+fn check_value(name: &str, value: &str) -> Result<(), Stop> {
+    let problem = if value.contains(|c: char| c.is_control() && c != '\t') {
+        "has a control character"
+    } else if !value.is_empty() && value.trim().is_empty() {
+        "consists of white space"
+    } else {
+        return Ok(());
+    };
+    Err(Stop::usage(format!(
+        "the value of {name} {problem}; run `nexus connect` again, and enter another value"
+    )))
 }
 
 fn without_form(error: NexusError) -> Stop {

@@ -223,7 +223,8 @@ fn headers(arguments: &[String]) -> Result<Vec<Given>, Stop> {
     let mut headers = Vec::new();
     for argument in arguments {
         if argument.starts_with('@') {
-            let given = streams::lines(&args::read(argument)?);
+            let given = streams::lines(&args::read(argument)?)
+                .map_err(|problem| Stop::usage(format!("--header {argument}: {problem}")))?;
             for line in given.iter().filter(|line| !line.is_empty()) {
                 headers.push(header(headers.len(), line, true)?);
             }

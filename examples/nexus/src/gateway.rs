@@ -146,7 +146,8 @@ impl DevelopmentGateway {
     fn start(&self) -> Result<DevGateway, Stop> {
         let mut builder = DevGateway::builder().bind((Ipv4Addr::LOCALHOST, self.port).into());
         if let Some(key) = &self.api_key {
-            let lines = streams::lines(&args::read(key)?);
+            let lines = streams::lines(&args::read(key)?)
+                .map_err(|problem| Stop::usage(format!("--api-key: {problem}")))?;
             builder = builder.api_key(lines.join("\n").trim());
         }
         if let Some(lifetime) = self.token_lifetime {

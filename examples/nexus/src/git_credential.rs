@@ -40,8 +40,12 @@ pub(crate) struct GitCredential {
 fn host(text: &str) -> Result<String, String> {
     let host = text.strip_prefix("https://").unwrap_or(text);
     let host = host.strip_suffix('/').unwrap_or(host);
-    let is_host = |c: char| !"/\\@?#".contains(c) && !c.is_whitespace() && !c.is_control();
-    if host.is_empty() || !host.chars().all(is_host) {
+    let is_host = |c: char| !"/\\@?#,*+".contains(c) && !c.is_whitespace() && !c.is_control();
+    // An IPv6 address has colons in brackets.
+    let (_, after) = host.rsplit_once(']').unwrap_or(("", host));
+    let port = after.split_once(':').map_or("443", |(_, port)| port);
+    let is_named = !host.is_empty() && !host.starts_with(':');
+    if !is_named || !host.chars().all(is_host) || port.parse::<u16>().is_err() {
         return Err("write it as in git's URL, such as github.com".to_owned());
     }
     Ok(host.to_owned())

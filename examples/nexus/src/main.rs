@@ -46,6 +46,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use nexus_sdk::LogLevel;
 
 use args::Gateway;
 use stop::Stop;
@@ -56,7 +57,8 @@ Environment:
   NEXUS_API_KEY      the gateway's API key, if it requires one
   WORKSPACE_ID       the default of --workspace; revoke ignores it
   PROVIDER           the default of --provider
-  NEXUS_LOG          the log on stderr: off, warn (default), info, debug
+  NEXUS_LOG          the log on stderr: off, warn (default), info, debug;
+                     with --json, the default is off
   NEXUS_LOCK_DIR     the directory of the lock files; if empty, no lock
 
 Exit codes:
@@ -123,7 +125,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::command().try_get_matches() {
         Ok(matches) => {
             as_json = output::wants_json(&matches);
-            Cli::from_arg_matches(&matches).map(run)
+            Cli::from_arg_matches(&matches).map(|cli| run(cli, as_json))
         }
         Err(error) => Err(error),
     };
@@ -146,7 +148,14 @@ fn main() -> ExitCode {
     code
 }
 
-fn run(Cli { gateway, command }: Cli) -> Result<(), Stop> {
+fn run(cli: Cli, as_json: bool) -> Result<(), Stop> {
+    let Cli {
+        mut gateway,
+        command,
+    } = cli;
+    if as_json {
+        gateway.log_level = LogLevel::Off;
+    }
     match command {
         Command::Connect(it) => it.run(&gateway),
         Command::Status(it) => it.run(&gateway),

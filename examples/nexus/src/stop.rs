@@ -3,11 +3,13 @@
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use nexus_sdk::serde_json::json;
+use nexus_sdk::serde_json::Value as Json;
 use nexus_sdk::{ErrorKind, NexusError};
 
 use crate::text::{escaped, one_line, say};
+use crate::times;
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -20,6 +22,8 @@ pub(crate) struct Stop {
     word: String,
     /// The line for stderr. It is empty if stdout already has the reason.
     pub(crate) line: String,
+    /// The time until the next attempt, as stated by the gateway or the API.
+    retry_after: Option<Duration>,
 }
 
 impl Stop {
@@ -34,12 +38,14 @@ impl Stop {
             code,
             word: word.to_owned(),
             line: line.into(),
+            retry_after: None,
         }
     }
 
-    /// Keeps the code of the SDK's error that caused this one.
+    /// Keeps the code of the SDK's error that caused this one, and the time until the next attempt.
     pub(crate) fn caused_by(mut self, error: &NexusError) -> Self {
         error.code().clone_into(&mut self.word);
+        self.retry_after = error.retry_after();
         self
     }
 
@@ -65,11 +71,20 @@ impl Stop {
     /// Prints the line to stderr, as text or as JSON, and returns the exit code.
     pub(crate) fn report(self, as_json: bool) -> ExitCode {
         let line = one_line(&self.line);
+        let wait = self.retry_after.map(times::whole_seconds);
         if as_json && !line.is_empty() {
-            let error = json!({"error": self.word, "message": line, "exit_code": self.code});
+            let fields = [
+                ("error", Json::from(self.word)),
+                ("message", line.into()),
+                ("exit_code", self.code.into()),
+                ("retry_after", wait.into()),
+            ];
+            let known = fields.into_iter().filter(|(_, value)| !value.is_null());
+            let error: Json = known.collect();
             say(&escaped(&error.to_string()));
         } else if !line.is_empty() {
-            say(&format!("nexus: {line}"));
+            let wait = wait.map_or_else(String::new, |wait| format!(" (retry in {wait} s)"));
+            say(&format!("nexus: {line}{wait}"));
         }
         ExitCode::from(self.code)
     }

@@ -126,12 +126,14 @@ pub(crate) fn read_line(input: &mut impl BufRead) -> io::Result<Option<Vec<u8>>>
     }
 }
 
-/// Returns the lines of a text as `read_line` does. Bytes that are not UTF-8 become U+FFFD.
-pub(crate) fn lines(mut text: &[u8]) -> Vec<String> {
+/// Returns the lines of a text as `read_line` does. Fails with a problem if a line is not UTF-8.
+pub(crate) fn lines(mut text: &[u8]) -> Result<Vec<String>, String> {
     let mut lines = Vec::new();
     // Reading from memory does not fail.
     while let Ok(Some(line)) = read_line(&mut text) {
-        lines.push(String::from_utf8_lossy(&line).into_owned());
+        let number = lines.len().saturating_add(1);
+        let line = String::from_utf8(line);
+        lines.push(line.map_err(|_| format!("line {number} is not UTF-8; encode it as UTF-8"))?);
     }
-    lines
+    Ok(lines)
 }

@@ -32,12 +32,14 @@ pub(crate) fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// Escapes characters that reorder text, and control characters other than line breaks and tabs. The escapes are those
-/// of JSON, such as `\u001b`, so the strings in JSON keep their values.
+/// Escapes characters that reorder text, line and paragraph separators, and control characters other than line breaks
+/// and tabs. The escapes are those of JSON, such as `\u001b`, so the strings in JSON keep their values. Some programs, such
+/// as those in Node, also end a line at a separator or at U+0085.
 pub(crate) fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if reorders(c) || (c.is_control() && !matches!(c, '\n' | '\t')) {
+        let is_separator = matches!(c, '\u{2028}' | '\u{2029}');
+        if is_separator || reorders(c) || (c.is_control() && !matches!(c, '\n' | '\t')) {
             // Writing to a string cannot fail.
             let _ = write!(shown, "\\u{:04x}", u32::from(c));
         } else {

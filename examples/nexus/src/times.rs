@@ -47,8 +47,13 @@ fn with_units(text: &str) -> Option<f64> {
 
 /// Formats the time that is left, with a started second as a whole one.
 pub(crate) fn left(duration: Duration) -> String {
+    rough(Duration::from_secs(whole_seconds(duration)))
+}
+
+/// Counts a started second as a whole one.
+pub(crate) fn whole_seconds(duration: Duration) -> u64 {
     let started = Duration::from_nanos(999_999_999);
-    rough(duration.saturating_add(started))
+    duration.saturating_add(started).as_secs()
 }
 
 /// Formats a time for people, such as `2026-11-22T14:03:10Z, in 14 minutes`.

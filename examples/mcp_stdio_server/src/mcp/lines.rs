@@ -17,6 +17,10 @@ const MAX_PAUSE: Duration = Duration::from_millis(32);
 /// Some programs on Windows write this character before their lines.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
+/// Some clients, such as those in Node, also end a line at these characters. In JSON, only strings contain them, so the
+/// server escapes them.
+const LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
 /// The number of threads that write a line or wait to write it.
 static WRITERS: AtomicUsize = AtomicUsize::new(0);
 
@@ -65,10 +69,16 @@ pub(crate) fn read(input: impl BufRead) -> io::Result<Line> {
     })
 }
 
-/// Writes a line to stdout. Blocks while the pipe to the client is full, and fails if the client has closed stdout.
+/// Writes a line of JSON to stdout. Blocks while the pipe to the client is full, and fails if the client has closed stdout.
 pub(crate) fn write(mut line: String) -> io::Result<()> {
-    line.push('\n');
     WRITERS.fetch_add(1, SeqCst);
+    for end in LINE_ENDS {
+        // `replace` always copies.
+        if line.contains(end) {
+            line = line.replace(end, &format!("\\u{:04x}", u32::from(end)));
+        }
+    }
+    line.push('\n');
     let mut output = WhenReady(io::stdout().lock());
     let written = output.write_all(line.as_bytes());
     let written = written.and_then(|()| output.flush());

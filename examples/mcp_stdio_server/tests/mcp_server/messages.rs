@@ -20,6 +20,24 @@ fn ids_are_echoed_exactly() {
     }
 }
 
+/// The test looks at the bytes, because a parsed value is the same either way.
+#[test]
+fn characters_that_end_a_line_for_some_clients_are_escaped() {
+    let (sent, escaped) = ("a\u{85}b\u{2028}c\u{2029}d", r"a\u0085b\u2028c\u2029d");
+    let mut client = Client::of("2025-06-18");
+    let call = json!({"name": "echo", "arguments": {"text": sent}});
+    for (id, method, params) in [
+        (json!(sent), "ping", json!({})),
+        (json!(sent), "no such", json!({})),
+        (json!(1), "tools/call", call),
+    ] {
+        client.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
+        let line = client.line();
+        let is_raw = line.contains(['\u{85}', '\u{2028}', '\u{2029}']);
+        assert!(!is_raw && line.contains(escaped), "{line:?}");
+    }
+}
+
 /// Larger integers are read as floats, which cannot be echoed exactly.
 #[test]
 fn ids_that_cannot_be_echoed_are_refused() {

@@ -194,7 +194,7 @@ fn failures_say_what_to_do() {
     let connection = gateway.connect("it's mine", "github").unwrap();
     let mut command = configured(&gateway);
     command.env("CONNECT", "off");
-    command.env("SCOPES", "repo, user:email");
+    command.env("SCOPES", "repo,\r\n user:email");
     let mut client = Client::start(&mut command).begin("2025-11-25");
     let connect = format!(
         "NEXUS_GATEWAY_URL={} nexus connect --workspace='it'\\''s mine' --provider=github --scope=repo --scope=user:email",
@@ -207,19 +207,36 @@ fn failures_say_what_to_do() {
         assert!(is_clear, "{problem}");
     }
     gateway.set_status(&connection, "active");
-    let limit = |value: &str| Fault::RetryAfter {
-        status: 429,
-        value: value.into(),
+    let limit = |status| Fault::RetryAfter {
+        status,
+        value: "9".into(),
     };
     let (resolve, user) = ("/v1/resolve", "/user");
     let missing = Fault::reply(404, "text/plain", "no such");
     for (path, times, fault, expected) in [
         (resolve, 1, Fault::Status(503), "Retry in a moment"),
-        (resolve, 1, limit("7"), "Retry in 7 s"),
+        (resolve, 1, limit(429), "Retry in 9 s"),
         (resolve, 1, Fault::Status(401), "check NEXUS_API_KEY"),
         (user, 1, missing, "HTTP 404 Not Found. Check the path"),
         (user, 1, Fault::Status(403), "more scopes"),
-        (user, 1, limit("9"), "Retry-After: 9"),
+        (
+            user,
+            1,
+            limit(429),
+            "Too many requests. Retry later (Retry-After: 9)",
+        ),
+        (
+            user,
+            1,
+            limit(403),
+            "Too many requests. Retry later (Retry-After: 9)",
+        ),
+        (
+            user,
+            1,
+            limit(503),
+            "The API failed. Retry later (Retry-After: 9)",
+        ),
         (user, 1, Fault::Status(500), "Retry later"),
         (user, 1, Fault::Status(302), "HTTP 302"),
         (user, 2, Fault::Status(401), "connect the account again"),

@@ -201,6 +201,13 @@ fn with_json_an_error_is_json() {
             "request_failed",
             "connection refused",
         ),
+        // The SDK would log that the token cannot be renewed.
+        (
+            "token --json --gateway http://127.0.0.1:1",
+            1,
+            "request_failed",
+            "connection refused",
+        ),
     ];
     for (args, code, word, part) in cases {
         let ran = bench.run(args);
@@ -210,6 +217,10 @@ fn with_json_an_error_is_json() {
         let message = error["message"].as_str().unwrap();
         assert!(message.contains(part), "{args}: {error}");
     }
+    let args = "token --json --gateway http://127.0.0.1:1";
+    let ran = bench.run_in(args, "NEXUS_LOG", "warn");
+    assert!(ran.err.starts_with("[NexusSDK] warn: "), "{}", ran.err);
+    ran.json_error(1, args);
     // These have no such option: it belongs to the command that they run, or it is data.
     for args in [
         "exec -p nobody -- echo --json",
@@ -217,6 +228,32 @@ fn with_json_an_error_is_json() {
     ] {
         bench.run(args).assert_error(6, "run `nexus connect`", args);
     }
+}
+
+#[test]
+fn an_error_has_the_time_until_the_next_attempt() {
+    let bench = Bench::new("retry-after");
+    for (args, path) in [
+        ("token", "/v1/resolve"),
+        ("token {github}", "/v1/token"),
+        ("providers", "/v1/providers"),
+        ("connect", "/v1/request-connection"),
+        ("connect -p weather --field api_key", "/v1/capture-schema"),
+    ] {
+        let limit = || Fault::RetryAfter {
+            status: 429,
+            value: "30".to_owned(),
+        };
+        bench.gateway.fail_next_at(path, 1, limit());
+        let ran = bench.run(args);
+        ran.assert_error(1, " (retry in 30 s)\n", args);
+        bench.gateway.fail_next_at(path, 1, limit());
+        let error = bench.run(&format!("{args} --json")).json_error(1, args);
+        assert_eq!(error["retry_after"], 30, "{args}: {error}");
+        assert!(!error.to_string().contains("30 s"), "{args}: {error}");
+    }
+    let error = bench.run("providers --json --timeout 1e-9");
+    assert_eq!(error.json_error(7, "timeout").get("retry_after"), None);
 }
 
 #[test]
@@ -416,10 +453,11 @@ fn foreign_text_can_neither_hide_nor_reorder_what_a_terminal_shows() {
         assert_eq!(ran.json(name)["providers"][0]["name"], name);
     }
     // In JSON, they are escaped, and everything else is unchanged.
-    let token = json!({"access_token": "a\u{9b}\u{7f}\u{202e}\u{200f}\u{2069}\u{61c}\u{200d}é\n"});
+    let token = json!({"access_token": "a\u{9b}\u{7f}\u{202e}\u{200f}\u{2069}\u{61c}\u{85}\u{2028}\u{2029}\u{200d}é\n"});
     bench.reply("/v1/token", 200, &token);
     let ran = bench.run("token --show --json {github}");
-    let escaped = r#""a\u009b\u007f\u202e\u200f\u2069\u061c"#.to_owned() + "\u{200d}é\\n\"";
+    let escaped =
+        r#""a\u009b\u007f\u202e\u200f\u2069\u061c\u0085\u2028\u2029"#.to_owned() + "\u{200d}é\\n\"";
     assert!(ran.out.contains(&escaped), "{:?}", ran.out);
     assert_eq!(ran.json("token")["access_token"], token["access_token"]);
     bench.reply(

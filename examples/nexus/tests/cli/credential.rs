@@ -136,10 +136,34 @@ fn fields_that_do_not_fit_are_named() {
             "give another --provider",
         ),
     ]);
-    let ran = bench.run_with("connect -p weather --field api_key", b"\n");
-    ran.assert_error(1, "missing required field: api_key", "empty");
-    let ran = bench.run_with("connect -p weather --field api_key", b"\xff\n");
-    ran.assert_error(1, "cannot read stdin", "not UTF-8");
+    let stdins: [(&[u8], i32, &str); 6] = [
+        (b"\n", 1, "missing required field: api_key"),
+        (b"\xff\n", 1, "cannot read stdin"),
+        (b" \n", 2, "the value of api_key consists of white space"),
+        ("\t\u{a0}\r\n".as_bytes(), 2, "api_key consists of white"),
+        (
+            b"k\r\r\n",
+            2,
+            "the value of api_key has a control character",
+        ),
+        (
+            b"k\x1b[D\n",
+            2,
+            "the value of api_key has a control character",
+        ),
+    ];
+    for (stdin, code, part) in stdins {
+        let sent = bench.gateway.count("/v1/capture-credential");
+        let ran = bench.run_with("connect -p weather --field api_key", stdin);
+        ran.assert_error(code, part, part);
+        let sent = bench.gateway.count("/v1/capture-credential") - sent;
+        assert_eq!(sent, usize::from(stdin == b"\n"), "{part}");
+    }
+    let ran = bench.run_with(
+        "connect -p registry --field username --field password",
+        b"me\n \n",
+    );
+    ran.assert_error(2, "the value of password consists of white space", "blank");
 }
 
 #[test]

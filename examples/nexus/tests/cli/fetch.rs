@@ -324,6 +324,15 @@ fn headers_may_come_from_a_file() {
     );
     let missing = bench.run("fetch {url}/user -H @{dir}/missing");
     missing.assert_error(1, "cannot read", "missing");
+    // The header's value would change. An argument that is not UTF-8 has the same exit code.
+    bench.gateway.forget_requests();
+    let bytes = b"X-One: 1\nX-Two: caf\xe9\n";
+    fs::write(bench.file("headers"), bytes).unwrap();
+    for argument in ["@{dir}/headers", "@-"] {
+        let ran = bench.run_with(&format!("fetch {{url}}/user -H {argument}"), bytes);
+        ran.assert_error(2, ": line 2 is not UTF-8", argument);
+    }
+    assert_eq!(bench.gateway.requests().len(), 0);
 }
 
 #[test]

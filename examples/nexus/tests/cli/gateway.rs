@@ -122,6 +122,9 @@ fn the_key_may_come_from_a_file() {
         let ran = finish(spawn(command.env("NEXUS_API_KEY", "k-1")), b"");
         assert_eq!(ran.code, code, "{text:?}: {}", ran.err);
     }
+    std::fs::write(bench.file("key"), b"caf\xe9").unwrap();
+    let ran = bench.run("gateway --api-key @{dir}/key");
+    ran.assert_error(2, "line 1 is not UTF-8", "not UTF-8");
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn git_gets_the_token_for_its_hosts_alone() {
     let (bench, _) = bench("git");
     let token = bench.run("token --show").out.trim().to_owned();
     // (arguments, git's request, the user name of the response, if there is one)
-    let hosts = "--host example.com --host Git.example.org:8443";
+    let hosts = "--host example.com --host Git.example.org:8443 --host [::1]:8443 --host [::2]";
     let cases = [
         (
             "get",
@@ -142,6 +142,16 @@ fn git_gets_the_token_for_its_hosts_alone() {
         (
             "get",
             "host=git.example.org:8443\npath=a=b\nprotocol=https\n\n",
+            Some("x-access-token"),
+        ),
+        (
+            "get",
+            "host=[::1]:8443\nprotocol=https\n\n",
+            Some("x-access-token"),
+        ),
+        (
+            "get",
+            "host=[::2]\nprotocol=https\n\n",
             Some("x-access-token"),
         ),
         (
@@ -303,6 +313,14 @@ fn git_hosts_are_read_as_people_copy_them() {
         "http://example.com",
         "https://example.com/acme",
         "me@example.com",
+        "example.com,example.org",
+        "*.example.com",
+        "example.com:https",
+        "example.com:+443",
+        "example.com:99999",
+        "example.com:",
+        ":443",
+        "[::1]:https",
         "''",
         "https://",
     ] {
@@ -349,17 +367,29 @@ fn aws_tools_get_the_keys_of_a_connection() {
 
 /// Responses of the gateway, and the expiry that AWS's tools get.
 #[test]
-fn aws_keys_have_the_expiry_that_the_gateway_states() {
+fn aws_keys_are_trimmed_and_have_the_expiry_that_the_gateway_states() {
     let (bench, cloud) = bench("aws-expiry");
     let keys = json!({"access_key": "a", "secret_key": "s"});
     let mut expiring = keys.clone();
     expiring["expires_at"] = json!(4_000_000_000_u64);
     let mut partial = keys.clone();
     partial["secret_key"] = json!("");
+    let padded = json!({"access_key": " a\r\n", "secret_key": "\ts\n", "session_token": " \n"});
+    let mut broken = keys.clone();
+    broken["session_token"] = json!("a\nb");
+    let mut blank = keys.clone();
+    blank["access_key"] = json!(" \n");
     let cases = [
         (keys, json!(null), ""),
         (expiring, json!("2096-10-02T07:06:40Z"), ""),
+        (padded, json!(null), ""),
         (partial, json!(null), "have no secret_key"),
+        (blank, json!(null), "have no access_key"),
+        (
+            broken,
+            json!(null),
+            "invalid_credentials: the connection's session_token has",
+        ),
     ];
     for (credentials, expiration, problem) in cases {
         let response = json!({"strategy": {"type": "AWS_SigV4"}, "credentials": credentials});
@@ -367,6 +397,8 @@ fn aws_keys_have_the_expiry_that_the_gateway_states() {
         let ran = bench.run(&format!("aws-credentials {cloud}"));
         if problem.is_empty() {
             let printed = ran.json("aws");
+            let keys = (&printed["AccessKeyId"], &printed["SecretAccessKey"]);
+            assert_eq!(keys, (&json!("a"), &json!("s")));
             assert_eq!(
                 printed.get("Expiration").unwrap_or(&Value::Null),
                 &expiration

@@ -209,8 +209,8 @@ impl Ran {
     /// Returns the error that a command with `--json` prints on stderr.
     fn json_error(&self, code: i32, what: &str) -> Value {
         assert_eq!(self.code, code, "{what}: {}", self.err);
-        let line = self.err.lines().find(|line| line.starts_with('{'));
-        let line = line.unwrap_or_default();
+        // `connect` says first what it waits for.
+        let line = self.err.lines().last().unwrap_or_default();
         let error: Value =
             serde_json::from_str(line).unwrap_or_else(|_| panic!("{what}: {}", self.err));
         assert_eq!(error["exit_code"], code, "{what}: {error}");

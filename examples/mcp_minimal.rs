@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             return Err("stdin has ended in the middle of a message".into());
         }
     }
-    // The end of this function drops the client's last handle, which waits up to 5 s for a token refresh.
+    // Dropping the client's last handle here waits up to 5 s for a token refresh. A server with threads calls `drain` first.
     Ok(())
 }
 

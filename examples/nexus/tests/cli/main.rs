@@ -209,10 +209,12 @@ impl Ran {
     /// Returns the error that a command with `--json` prints on stderr.
     fn json_error(&self, code: i32, what: &str) -> Value {
         assert_eq!(self.code, code, "{what}: {}", self.err);
-        // `connect` says first what it waits for.
-        let line = self.err.lines().last().unwrap_or_default();
+        // `connect` also says what it waits for, and any command that it waits for a refresh.
+        let lines: Vec<_> = self.err.lines().filter(|it| it.starts_with('{')).collect();
+        assert_eq!(lines.len(), 1, "{what}: {}", self.err);
+        let line = lines.concat();
         let error: Value =
-            serde_json::from_str(line).unwrap_or_else(|_| panic!("{what}: {}", self.err));
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("{what}: {}", self.err));
         assert_eq!(error["exit_code"], code, "{what}: {error}");
         error
     }

@@ -162,7 +162,7 @@ impl NexusError {
     /// Creates an error about a field that is missing from the credential that the gateway returned.
     pub(crate) fn no_credential(field: &str) -> Self {
         let message = format!(
-            "the credential from the gateway has no usable field `{field}`; let the user connect the provider again"
+            "the credential from the gateway has no usable field `{field}`; let the user connect the provider again, or ask the operator to correct the strategy"
         );
         Self::new(ErrorKind::InvalidCredentials, message)
     }
@@ -411,8 +411,9 @@ impl NexusError {
 
     /// Returns whether only the user can fix this error, by connecting the provider. True if the connection
     /// does not exist (`connection_not_found` from a resolve), needs attention (`attention_required`),
-    /// was revoked (`connection_revoked`, `http_410`), has no token (`token_not_found`),
-    /// or has no refresh token (`no_refresh_token`), or if the API refuses the credential (`credential_refused`).
+    /// was revoked (`connection_revoked`, `http_410`), has no token (`token_not_found`)
+    /// or has no refresh token (`no_refresh_token`), if the API refuses the credential (`credential_refused`), or if the
+    /// credential has a line break (`invalid_credentials`).
     ///
     /// False for an error that may be temporary, such as `token_expired`, because the provider may be down
     /// for a moment.

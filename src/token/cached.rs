@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use serde_json::Value;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
+use crate::error::meaning::Next;
 use crate::error::{ErrorKind, NexusError, Result};
 use crate::header;
 use crate::json::Object;
@@ -362,7 +363,8 @@ fn fill_placeholders(url: &str, fields: &[(String, String)]) -> Result<String> {
 fn check_line_break(secret: &str) -> Result<()> {
     if secret.contains(['\r', '\n']) {
         let problem = "the credential has a line break; let the user connect the provider again, with the credential on a single line";
-        return Err(NexusError::new(ErrorKind::InvalidCredentials, problem));
+        let error = NexusError::new(ErrorKind::InvalidCredentials, problem);
+        return Err(error.with(|inner| inner.next = Next::Reconnect));
     }
     Ok(())
 }

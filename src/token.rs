@@ -185,10 +185,7 @@ impl TokenResponse {
     }
 
     fn basic_auth(&self, token: &mut CachedToken) -> Result<()> {
-        let user_field = self.config_or("username_field", "username");
-        // A server would take the part after a colon for the password (RFC 7617 section 2).
-        let user = self.field(&user_field).filter(|user| !user.contains(':'));
-        let user = user.ok_or_else(|| NexusError::no_credential(&user_field))?;
+        let user = self.needed(&self.config_or("username_field", "username"))?;
         let password_field = self.config_or("password_field", "password");
         // A password may begin or end with a space.
         let fields = self.credentials.as_ref();

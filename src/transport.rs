@@ -194,11 +194,11 @@ impl Transport {
     }
 
     /// Sends a request of [`authenticated_agent`](crate::NexusClient::authenticated_agent), with the timeouts
-    /// of that request. Blocks until the response's head is complete. `other` completes the SDK's own errors.
+    /// of that request. Blocks until the response's head is complete. `to_ureq` completes the SDK's own errors.
     pub(crate) fn pass_on(
         &self,
         request: Request<ureq::SendBody<'_>>,
-        other: &dyn Fn(NexusError) -> ureq::Error,
+        to_ureq: &dyn Fn(NexusError) -> ureq::Error,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let url = request.uri().clone();
         let refuses_gzip = self.refuses_gzip(request.method(), request.headers());
@@ -207,7 +207,7 @@ impl Transport {
             return Err(ureq::Error::ConnectionFailed);
         };
         let mut config = settings::of_every_request(own_config, refuses_gzip);
-        let proxy = self.proxy(&url).map_err(other)?;
+        let proxy = self.proxy(&url).map_err(to_ureq)?;
         if url::is_loopback(&url) || proxy != self.config().proxy() {
             config = config.proxy(proxy.cloned());
         }
@@ -219,7 +219,7 @@ impl Transport {
             // This error of ureq shows the whole URL, which may contain the credential.
             ureq::Error::RequireHttpsOnly(_) => {
                 let message = format!("{}: {}", url::origin(&url), failure::HTTPS_ONLY);
-                other(NexusError::new(ErrorKind::InsecureUrl, message))
+                to_ureq(NexusError::new(ErrorKind::InsecureUrl, message))
             }
             error => error,
         })

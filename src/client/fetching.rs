@@ -94,7 +94,7 @@ impl NexusClient {
     ///   asked for gzip yourself, or if nobody did. (The SDK asks for it, except with `HEAD`, with a `Range`, or if you set
     ///   `Accept-Encoding`.) A range of a body that is stored compressed therefore fails with `request_failed`.
     /// - A gzip body with bytes after its end, such as a line break, fails with `request_failed`.
-    /// - If a response has several `Content-Encoding` headers, the first decides, and a body that it makes gzip loses all.
+    /// - If a response has several `Content-Encoding` headers, only the first counts. If it is `gzip`, all are removed.
     /// - A gzip body whose `Content-Encoding` is spelled otherwise than `gzip`, such as `GZIP` or `x-gzip`, is returned
     ///   compressed.
     /// - A response with more than 128 headers fails with `request_failed`. So does a response with a header line that is

@@ -55,21 +55,21 @@ impl Middleware for Injector {
         _: MiddlewareNext<'_>,
     ) -> Result<Response<Body>, ureq::Error> {
         let (mut parts, body) = request.into_parts();
-        let other =
+        let to_ureq =
             |error: NexusError| ureq::Error::Other(Box::new(error.about(&self.0.subject())));
-        let (token, source) = self.authorize(&mut parts).map_err(other)?;
+        let (token, source) = self.authorize(&mut parts).map_err(to_ureq)?;
         let client = &self.0.client;
         let response = if let Err(problem) = token.to_header() {
             // A signature covers the body, which may be a stream. Only reading shows whether the body is empty.
             let is_read = matches!(parts.method, Method::GET | Method::HEAD);
             if !is_read || body.into_reader().read(&mut [0])? > 0 {
-                return Err(other(problem));
+                return Err(to_ureq(problem));
             }
             let request = Request::from_parts(parts, SendBody::none());
-            client.gateway.transport.pass_on(request, &other)
+            client.gateway.transport.pass_on(request, &to_ureq)
         } else {
             let request = Request::from_parts(parts, body);
-            client.gateway.transport.pass_on(request, &other)
+            client.gateway.transport.pass_on(request, &to_ureq)
         };
         let status = match &response {
             Ok(response) => response.status().as_u16(),

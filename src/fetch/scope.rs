@@ -76,10 +76,10 @@ fn is_ambiguous(path: &str) -> bool {
 
 /// What ends a segment of a path, also for a lenient server, which follows Unicode's compatibility forms (NFKC) or the code
 /// pages of Windows.
-const SEPARATORS: [char; 15] = [
-    '/', '\\', ';', '?', '#', // Taken for a slash or backslash:
-    '\u{A5}', '\u{2044}', '\u{20A9}', '\u{2215}', '\u{2216}', '\u{FE68}', '\u{FF0F}', '\u{FF3C}',
-    '\u{FFE5}', '\u{FFE6}',
+const SEPARATORS: [char; 22] = [
+    '/', '\\', ';', '?', '#', '\u{37E}', '\u{FE54}', '\u{FE56}', '\u{FE5F}', '\u{FF03}',
+    '\u{FF1B}', '\u{FF1F}', '\u{A5}', '\u{2044}', '\u{20A9}', '\u{2215}', '\u{2216}', '\u{FE68}',
+    '\u{FF0F}', '\u{FF3C}', '\u{FFE5}', '\u{FFE6}',
 ];
 
 /// Returns the number of dots for which a lenient server takes a character (NFKC and code pages).

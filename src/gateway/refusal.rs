@@ -1,5 +1,7 @@
 //! Turns the error responses of all gateway versions into errors with advice.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 use ureq::http::header::CONTENT_TYPE;
 
@@ -16,6 +18,9 @@ const MAX_TEXT: usize = 500;
 
 /// The shortest secret that is hidden, in bytes. Shorter strings are likely to occur in a message by chance.
 const MIN_SECRET: usize = 4;
+
+/// The advice about a web page, unless its status has advice of its own.
+const PAGE: &str = "no gateway sends web pages, so check gateway_url, and any proxy or firewall in front of the gateway";
 
 /// Returns the error for a response that is not a success, and the status that decides whether the request is retried.
 /// `secrets` are strings that the error must not repeat.
@@ -41,11 +46,22 @@ pub(crate) fn of(
     let is_page = is_page(response);
     let told = if is_page { "" } else { &code };
     let (next, connection, advice) = meaning::of(operation, status, told, broker);
+    let body = String::from_utf8_lossy(json::without_bom(response.body()));
     // A redirect's text may repeat the address, with its query.
     let told_message = relayed_message.or(own_message).filter(|_| status >= 400);
-    let whole_message = told_message.unwrap_or_else(|| body_of(status, response.body(), is_page));
-    let safe_message = hidden(&whole_message).unwrap_or(whole_message);
-    let mut message = shortened(&safe_message, MAX_TEXT).into_owned();
+    let whole = told_message.as_deref().unwrap_or(&body);
+    // Before the title is cut out, because a part of a secret would not be found.
+    let safe = hidden(whole).unwrap_or_else(|| whole.to_owned());
+    let shown = match told_message {
+        Some(_) => Cow::Borrowed(&*safe),
+        None => body_of(status, &safe),
+    };
+    let mut message = shortened(&shown, MAX_TEXT).into_owned();
+    let advice = if is_page && advice.is_empty() {
+        PAGE
+    } else {
+        advice
+    };
     if !advice.is_empty() {
         message = [message.trim_end_matches('.'), "; ", advice].concat();
     }
@@ -117,30 +133,22 @@ fn is_page(response: &Response) -> bool {
     media_type.is_some_and(is_html) || body.starts_with(b"<")
 }
 
-/// Returns the body, or a description of a redirect, of a blank body, of a web page, or of a body that starts like a JSON
-/// object or list. JSON objects and lists are not shown, because they may contain credentials.
-fn body_of(status: u16, body: &[u8], is_page: bool) -> String {
-    let (who, what) = match String::from_utf8_lossy(json::without_bom(body)).trim() {
-        _ if status < 400 => ("the gateway", "a redirect".to_owned()),
-        text if is_blank(text) => ("the gateway", "no body".to_owned()),
-        text if is_page => ("a proxy or firewall in front of the gateway", page(text)),
-        text if text.starts_with(['{', '[']) => {
-            ("the gateway", "JSON without a usable message".to_owned())
-        }
-        text => return text.to_owned(),
+/// Returns the body, the title of a web page, or a description of a redirect, of a blank body, or of a body that starts like
+/// a JSON object or list. JSON objects and lists are not shown, because they may contain credentials.
+fn body_of(status: u16, body: &str) -> Cow<'_, str> {
+    let what = match body.trim() {
+        _ if status < 400 => "a redirect",
+        text if is_blank(text) => "no body",
+        text if text.starts_with(['{', '[']) => "JSON without a usable message",
+        text => return title(text).unwrap_or(text).into(),
     };
-    format!("{who} responded with status {status} and {what}")
+    format!("the gateway responded with status {status} and {what}").into()
 }
 
-/// Describes a web page by its first text, which usually is its title.
-fn page(text: &str) -> String {
-    let mut texts = text
-        .split('<')
-        .map(|part| part.rsplit('>').next().unwrap_or_default());
-    match texts.find(|text| !is_blank(text)) {
-        Some(text) => format!("the web page \"{}\"", text.trim()),
-        None => "a web page".to_owned(),
-    }
+fn title(page: &str) -> Option<&str> {
+    let (_, rest) = page.split_once("<title>")?;
+    let (title, _) = rest.split_once("</title>")?;
+    Some(title.trim()).filter(|title| !is_blank(title))
 }
 
 #[cfg(test)]

@@ -187,7 +187,7 @@ fn explain(error: &Error) -> (bool, String) {
             // Proxy Authentication Required (RFC 9110 section 15.5.8).
             let wants_password = why.ends_with("/407");
             let advice = if wants_password {
-                "put a user name and password into the proxy's URL"
+                "put the right user name and password into the proxy's URL"
             } else {
                 "check the proxy settings"
             };
@@ -224,13 +224,13 @@ fn explain(error: &Error) -> (bool, String) {
         }
         #[cfg(feature = "gzip")]
         Error::Decompress(_, cause) if is_end(cause) => {
-            "the compressed body ends early; the connection was lost, or the body is a part of a gzip body"
+            "the compressed body ends early; the connection was lost, or the body is a part of a gzip body, or has other data after its gzip data"
         }
         #[cfg(feature = "gzip")]
         Error::Decompress(..) => "the compressed body is corrupt",
         Error::BodyStalled => {
-            "the chunks of the body are damaged, or it has none although its Transfer-Encoding says so; the server or a \
-             proxy has to correct it"
+            "the chunks of the body are damaged, or it has none although its Transfer-Encoding says so; the connection was lost, \
+             or the server or a proxy has to correct the body"
         }
         _ => "the request failed",
     };

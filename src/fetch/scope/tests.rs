@@ -61,7 +61,7 @@ fn what_would_leave_the_base_is_refused() {
         "..%00/x", "..%00.png", "x/..%20/y", "%20../x", "..%0A", ".%09./x", ".%0d%0a.", "..%C2%A0/x", ".%E2%80%8B./x",
         // Characters that become dots and slashes by Unicode's compatibility forms or in a code page.
         "．．/x", "%EF%BC%8E%EF%BC%8E/x", "․․/x", ".﹒/x", "‥/x", "︰/x", "。｡/x", "..／x", "..%EF%BC%8Fx", "..∕x", "..＼x", "..¥x",
-        "..⁄x", "x∖..", "︒︒/x", ".︒/x", "..￥x", "..￦x",
+        "..⁄x", "x∖..", "..；x", "︒︒/x", ".︒/x", "..￥x", "..￦x",
         // Characters that do not show, and punctuation.
         ".%EF%B8%8F./x", "..%CD%8F/x", ".%C2%AD.", "..%E3%85%A4/x", "\"../x", "..~", "(..)", "..+/x", ".+./x",
         // A server that removes `../` once makes `../` of the first path.

@@ -137,18 +137,18 @@ fn a_web_page_is_no_word_of_the_gateway() {
         let answer = response(410, &[("content-type", page)], b"gone");
         let error = read(&answer, &[""]);
         assert!(!error.is_final(), "{page}");
-        let said = r#"a proxy or firewall in front of the gateway responded with status 410 and the web page "gone""#;
-        assert_eq!(error.message(), said, "{page}");
+        assert_eq!(error.message(), format!("gone; {PAGE}"), "{page}");
     }
-    let titled = error_of(
-        403,
-        "<html><head><title> Access denied\n</title></head><p>Ray ID 1</html>",
+    let titled = "<html><head><title> Denied to sk-<1>\n</title></head><p>Ray ID 1</html>";
+    let answer = response(403, &[], titled.as_bytes());
+    let hidden = format!("Denied to [redacted]; {PAGE}");
+    assert_eq!(read(&answer, &["sk-<1>"]).message(), hidden);
+    let json = response(
+        500,
+        &[("content-type", "text/html")],
+        b"{\"access_token\":\"x\"}",
     );
-    let said = "a proxy or firewall in front of the gateway responded with status 403 and the web page \"Access denied\"";
-    assert_eq!(titled.message(), said);
-    let said =
-        "a proxy or firewall in front of the gateway responded with status 403 and a web page";
-    assert_eq!(error_of(403, "<html>").message(), said);
+    assert!(!read(&json, &[""]).message().contains("access_token"));
     let answer = response(410, &[("content-type", "text/plain")], b"gone");
     assert!(read(&answer, &[""]).is_final());
 }

@@ -109,7 +109,7 @@ const UNTRUSTED: [&str; 6] = [
 ];
 
 /// What else may be wrong if the authority is trusted.
-const IF_TRUSTED: &str = ". If that is done, the server has to send its intermediate certificates, and RSA keys need 2048 bits";
+const IF_TRUSTED: &str = ". If that is so already, the server has to send its intermediate certificates, and RSA keys need 2048 bits";
 
 /// Returns an error's message with the advice, if there is any.
 pub(super) fn advised(text: &str) -> String {

@@ -102,7 +102,7 @@ fn a_proxy_that_makes_no_connection_is_named_as_the_cause() {
         let failure = post(format!("{scheme}://example.test{suffix}/"), "body").sent(&transport);
         let failure = failure.err().unwrap();
         let general = match status {
-            "407" => "put a user name and password into the proxy's URL",
+            "407" => "put the right user name and password into the proxy's URL",
             _ => "check the proxy settings",
         };
         let expected = format!(

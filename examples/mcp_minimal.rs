@@ -69,7 +69,7 @@ fn read_line() -> io::Result<Option<Vec<u8>>> {
 }
 
 fn write_line(mut response: String) -> io::Result<()> {
-    // Some clients, such as those in Node, also end a line at these characters. In JSON, only strings contain them.
+    // Some clients, as in Node 24 or Python, also end a line at these characters. In JSON, only strings contain them.
     for end in ['\u{85}', '\u{2028}', '\u{2029}'] {
         response = response.replace(end, &format!("\\u{:04x}", u32::from(end)));
     }

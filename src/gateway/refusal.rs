@@ -1,7 +1,5 @@
 //! Turns the error responses of all gateway versions into errors with advice.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 use ureq::http::header::CONTENT_TYPE;
 
@@ -46,17 +44,13 @@ pub(crate) fn of(
     let is_page = is_page(response);
     let told = if is_page { "" } else { &code };
     let (next, connection, advice) = meaning::of(operation, status, told, broker);
-    let body = String::from_utf8_lossy(json::without_bom(response.body()));
     // A redirect's text may repeat the address, with its query.
     let told_message = relayed_message.or(own_message).filter(|_| status >= 400);
-    let whole = told_message.as_deref().unwrap_or(&body);
-    // Before the title is cut out, because a part of a secret would not be found.
-    let safe = hidden(whole).unwrap_or_else(|| whole.to_owned());
-    let shown = match told_message {
-        Some(_) => Cow::Borrowed(&*safe),
-        None => body_of(status, &safe),
-    };
-    let mut message = shortened(&shown, MAX_TEXT).into_owned();
+    let whole_message = told_message.unwrap_or_else(|| body_of(status, response.body()));
+    let safe_message = hidden(&whole_message).unwrap_or(whole_message);
+    // Cut out last, because a part of a secret would not be found.
+    let shown = title(&safe_message).unwrap_or(&safe_message);
+    let mut message = shortened(shown, MAX_TEXT).into_owned();
     let advice = if is_page && advice.is_empty() {
         PAGE
     } else {
@@ -133,16 +127,16 @@ fn is_page(response: &Response) -> bool {
     media_type.is_some_and(is_html) || body.starts_with(b"<")
 }
 
-/// Returns the body, the title of a web page, or a description of a redirect, of a blank body, or of a body that starts like
-/// a JSON object or list. JSON objects and lists are not shown, because they may contain credentials.
-fn body_of(status: u16, body: &str) -> Cow<'_, str> {
-    let what = match body.trim() {
+/// Returns the body, or a description of a redirect, of a blank body, or of a body that starts like a JSON object or
+/// list. JSON objects and lists are not shown, because they may contain credentials.
+fn body_of(status: u16, body: &[u8]) -> String {
+    let what = match String::from_utf8_lossy(json::without_bom(body)).trim() {
         _ if status < 400 => "a redirect",
         text if is_blank(text) => "no body",
         text if text.starts_with(['{', '[']) => "JSON without a usable message",
-        text => return title(text).unwrap_or(text).into(),
+        text => return text.to_owned(),
     };
-    format!("the gateway responded with status {status} and {what}").into()
+    format!("the gateway responded with status {status} and {what}")
 }
 
 fn title(page: &str) -> Option<&str> {

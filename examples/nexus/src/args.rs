@@ -18,7 +18,7 @@ pub(crate) struct Gateway {
     /// The gateway's address [env: NEXUS_GATEWAY_URL]
     #[arg(id = "gateway_url", long = "gateway", global = true, help_heading = "Global options", value_name = "URL", value_parser = not_blank)]
     url: Option<String>,
-    /// With `--json`, an error is the only line on stderr, so the SDK logs nothing unless `NEXUS_LOG` is set.
+    /// With `--json`, stderr has one line for an error, so the SDK adds none unless `NEXUS_LOG` is set.
     #[arg(skip)]
     pub(crate) log_level: LogLevel,
 }

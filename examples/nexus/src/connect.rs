@@ -11,7 +11,7 @@ use nexus_sdk::{
     RequestConnectionInput, RequestConnectionResponse, WaitOptions,
 };
 
-use crate::args::{Gateway, Tenant, Timeout};
+use crate::args::{Gateway, Tenant, Timeout, not_blank};
 use crate::browser;
 use crate::credential::{self, Form};
 use crate::ending::Change;
@@ -35,7 +35,7 @@ pub(crate) struct Connect {
     tenant: Tenant,
     /// A scope to request, or several with commas or white space between them; may be repeated [default: the scopes that
     /// the gateway lists for the provider; none with --field]
-    #[arg(long = "scope", value_name = "SCOPE")]
+    #[arg(long = "scope", value_name = "SCOPE", value_parser = not_blank)]
     scopes: Vec<String>,
     /// A credential field to read from a prompt or from a line of stdin, for a provider that uses keys or
     /// passwords; may be repeated
@@ -177,7 +177,10 @@ impl Requested<'_> {
         let page = listener.map(|listener| listener.credential_form(&self.client, &form.state));
         let page = match page.transpose() {
             Ok(page) => page,
-            Err(error) => return self.active().ok_or_else(|| error.into()),
+            Err(error) => {
+                let active = error.status_code().and_then(|_| self.active());
+                return active.ok_or_else(|| error.into());
+            }
         };
         let redirect = page.as_deref().and_then(|page| self.options.open(page));
         if redirect.is_none() && io::stdin().is_terminal() {

@@ -153,7 +153,7 @@ fn run(cli: Cli, as_json: bool) -> Result<(), Stop> {
         mut gateway,
         command,
     } = cli;
-    if as_json {
+    if as_json && std::env::var_os("NEXUS_LOG").is_none() {
         gateway.log_level = LogLevel::Off;
     }
     match command {

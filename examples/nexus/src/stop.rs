@@ -22,7 +22,7 @@ pub(crate) struct Stop {
     word: String,
     /// The line for stderr. It is empty if stdout already has the reason.
     pub(crate) line: String,
-    /// The time until the next attempt, as stated by the gateway or the API.
+    /// The time until the next attempt, as stated by the gateway.
     retry_after: Option<Duration>,
 }
 
@@ -72,6 +72,7 @@ impl Stop {
     pub(crate) fn report(self, as_json: bool) -> ExitCode {
         let line = one_line(&self.line);
         let wait = self.retry_after.map(times::whole_seconds);
+        let wait = wait.filter(|wait| *wait > 0);
         if as_json && !line.is_empty() {
             let fields = [
                 ("error", Json::from(self.word)),

@@ -34,7 +34,7 @@ pub(crate) fn quoted(word: &str) -> String {
 
 /// Escapes characters that reorder text, line and paragraph separators, and control characters other than line breaks
 /// and tabs. The escapes are those of JSON, such as `\u001b`, so the strings in JSON keep their values. Some programs, such
-/// as those in Node, also end a line at a separator or at U+0085.
+/// as those in Node 24 or Python, also end a line at a separator or at U+0085.
 pub(crate) fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {

@@ -64,8 +64,10 @@ fn fit_members(schema: &Value, mut members: Map<String, Value>) -> Value {
         let is_known = !property.is_null();
         let is_unset = match value.as_str() {
             Some(text) if named(property, text).is_some() => false,
-            // `none` may be the name of something, such as a repository.
-            Some(text) if is_required(name) => is_one_of(text, &["", "null"]),
+            // `none` may be the name of something, such as a user.
+            Some(text) if is_required(name) || property["type"] == "string" => {
+                is_one_of(text, &["", "null"])
+            }
             _ => value.is_null() || is_blank(value),
         };
         let is_absent = is_unset && (is_closed || is_known);

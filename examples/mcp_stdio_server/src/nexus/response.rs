@@ -10,6 +10,9 @@ const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 /// The end of the rate limit, in seconds since 1970.
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
+/// The number of seconds of a day.
+const DAY: u64 = 86_400;
+
 /// The maximum number of characters that the model gets from a response that is an error or is not the expected JSON.
 const MAX_SHOWN: usize = 2000;
 
@@ -51,8 +54,10 @@ fn hint(status: u16, headers: &HeaderMap) -> String {
         401 => {
             "It refuses the credential. If that happens again, the user has to connect the account again."
         }
-        403 | 429 if status == 429 || is_limited(headers) => {
-            return format!("Too many requests. Retry {}.", time("in a minute"));
+        429 => return format!("Too many requests. Retry {}.", time("in a minute")),
+        403 if is_limited(headers) => {
+            let time = time("in a minute");
+            return format!("Too many requests, or the user lacks a permission. Retry {time}.");
         }
         403 => "The user lacks a permission, or the connection needs more scopes.",
         404 => "Check the path. The API may also hide what the user is not permitted to see.",
@@ -64,7 +69,7 @@ fn hint(status: u16, headers: &HeaderMap) -> String {
 
 /// Returns whether the API has received too many requests. GitHub then responds with 403.
 fn is_limited(headers: &HeaderMap) -> bool {
-    headers.contains_key(RETRY_AFTER) || header(headers, REMAINING) == "0"
+    !header(headers, RETRY_AFTER).is_empty() || header(headers, REMAINING) == "0"
 }
 
 /// Returns the time of the next attempt, in words that follow "Retry", or `None` if the API does not state it.
@@ -79,7 +84,8 @@ fn time(headers: &HeaderMap) -> Option<String> {
     let reset = Duration::from_secs(header(headers, RESET).parse().ok()?);
     let reset = SystemTime::UNIX_EPOCH.checked_add(reset)?;
     let left = reset.duration_since(SystemTime::now()).ok()?.as_secs();
-    Some(format!("in {} s", left.saturating_add(1)))
+    // Some APIs send milliseconds, which would lead to a time far ahead.
+    (left < DAY).then(|| format!("in {} s", left.saturating_add(1)))
 }
 
 pub(super) fn shown(text: &str) -> String {
@@ -113,23 +119,29 @@ mod tests {
         let (reset, past) = (now.saturating_add(3600).to_string(), now.to_string());
         let wait = "retry-after";
         let (remaining, end) = ("x-ratelimit-remaining", "x-ratelimit-reset");
-        let table: [Row<'_>; 11] = [
+        let table: [Row<'_>; 13] = [
             (403, &[], "The user lacks a permission"),
             (403, &[(remaining, "5"), (end, &reset)], "The user lacks"),
             (
                 403,
                 &[(wait, "9")],
-                "Too many requests. Retry later (Retry-After: 9).",
+                "permission. Retry later (Retry-After: 9).",
             ),
+            (403, &[(wait, "")], "The user lacks a permission"),
             (
                 403,
                 &[(remaining, "0")],
-                "Too many requests. Retry in a minute.",
+                "Too many requests, or the user lacks a permission. Retry in a minute.",
             ),
             (
                 403,
                 &[(remaining, "0"), (end, &reset)],
-                "Too many requests. Retry in 3",
+                "permission. Retry in 3",
+            ),
+            (
+                403,
+                &[(remaining, "0"), (end, "1893456000000")],
+                "Retry in a minute.",
             ),
             (403, &[(remaining, "0"), (end, &past)], "Retry in a minute."),
             (

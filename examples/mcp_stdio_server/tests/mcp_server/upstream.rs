@@ -138,6 +138,7 @@ fn a_tool_without_required_arguments_has_an_optional_one() {
         (json!({}), "/user"),
         (json!({"login": "null"}), "/user"),
         (json!({"login": "octo/cat"}), "/users/octo%2Fcat"),
+        (json!({"login": "none"}), "/users/none"),
     ] {
         let _ = client.text("get_user", &arguments);
         assert_eq!(gateway.requests().pop().unwrap().path, path, "{arguments}");
@@ -229,7 +230,7 @@ fn failures_say_what_to_do() {
             user,
             1,
             limit(403),
-            "Too many requests. Retry later (Retry-After: 9)",
+            "Too many requests, or the user lacks a permission. Retry later (Retry-After: 9)",
         ),
         (
             user,

@@ -108,6 +108,7 @@ fn errors_are_one_line_and_have_their_exit_code() {
             "run `nexus connect`",
         ),
         ("token ' '", 2, "it is blank"),
+        ("connect --scope ''", 2, "it is blank"),
         (
             "token -w ' '",
             2,

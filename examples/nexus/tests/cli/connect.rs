@@ -161,7 +161,6 @@ fn without_scopes_those_that_the_gateway_lists_are_asked_for() {
         ("--scope a --scope b", json!(["a", "b"])),
         ("--scope a,b --scope c", json!(["a", "b", "c"])),
         ("--scope ' a\t b,\n,'", json!(["a", "b"])),
-        ("--scope ''", json!(["repo", "user"])),
         ("-p weather", json!([])),
     ] {
         assert_eq!(scopes(args), expected, "{args}");

@@ -26,6 +26,9 @@ use settings::variable;
 /// Clients that use the Python or TypeScript SDK send SIGTERM 2 s after they have closed the server's stdin, and SIGKILL
 /// 2 s later. On Windows, they kill the server after 2 s.
 const MAX_CALLS: Duration = Duration::from_millis(1500);
+/// The time from the end of the input until the client is drained. Until then, a call may still ask the gateway, which the
+/// SDK does a second time, after 0.5 s, if a connection is missing.
+const BEFORE_DRAIN: Duration = Duration::from_secs(1);
 /// The longest time from the end of the input to the end of the wait for token refreshes. If a refresh is interrupted, the
 /// provider may revoke the user's grant.
 const MAX_DRAIN: Duration = Duration::from_millis(3500);
@@ -97,15 +100,14 @@ fn run(account: Account, has_bench: bool) -> Result<(), String> {
     end(&server, &client)
 }
 
-/// Waits for calls, and drains the client after [`MAX_CALLS`]. Earlier, a drained client would refuse calls, because it
-/// neither waits for a lock nor asks the gateway again whether a connection is missing. A call that waits for a token
-/// refresh can still finish afterwards.
+/// Waits for calls, and drains the client after [`BEFORE_DRAIN`], so that none waits longer for a lock. A call that waits
+/// for a token refresh can still finish afterwards.
 fn end(server: &Server, client: &NexusClient) -> Result<(), String> {
     let start = Instant::now();
     let left = |longest: Duration| longest.saturating_sub(start.elapsed());
     let mut waited = Duration::ZERO;
     while waited < MAX_CALLS {
-        let is_late = start.elapsed() >= MAX_CALLS;
+        let is_late = start.elapsed() >= BEFORE_DRAIN;
         if is_late {
             let _ = client.drain(left(MAX_DRAIN));
         }

@@ -235,9 +235,12 @@ fn calls_that_come_later_wait_for_the_consent() {
     let gateway = gateway();
     let mut client = start(&gateway).begin("2025-11-25");
     let page = page(&client.user().unwrap_err());
-    let cancelled = client.call("get_user", &json!({}));
-    // Each answer that there is no connection is confirmed by another one.
-    wait_for(&gateway, "/v1/resolve", 4);
+    let mut params = call();
+    params["_meta"] = json!({"progressToken": "p"});
+    let cancelled = client.request("tools/call", params);
+    // The first progress shows that the call waits for the consent.
+    let told = client.response();
+    assert_eq!(told["method"], "notifications/progress", "{told}");
     client.cancel(cancelled);
     client.ping();
     let wait = client.call("list_repos", &json!({}));
@@ -304,7 +307,8 @@ fn what_comes_to_nothing_is_said_and_can_be_tried_again() {
     let mut client = start(&gateway).begin("2025-11-25");
     let first = page(&client.user().unwrap_err());
     let waits = client.call("get_user", &json!({}));
-    wait_for(&gateway, "/v1/resolve", 2);
+    // The first call has asked twice.
+    wait_for(&gateway, "/v1/resolve", 3);
     assert!(gateway.set_status(CONNECTION, "revoked"));
     let back = wanted(&gateway)["return_url"].take();
     let back = back.as_str().unwrap();

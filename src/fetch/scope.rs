@@ -74,15 +74,15 @@ fn is_ambiguous(path: &str) -> bool {
     has_u_escape || path.contains(['\0', char::REPLACEMENT_CHARACTER])
 }
 
-/// What ends a segment of a path, also for a lenient server, which follows Unicode's compatibility forms (NFKC) or the code
-/// pages of Windows.
+/// The characters that end a segment of a path, and those that a lenient server takes for them, according to Unicode's
+/// compatibility forms (NFKC) or the code pages of Windows.
 const SEPARATORS: [char; 22] = [
     '/', '\\', ';', '?', '#', '\u{37E}', '\u{FE54}', '\u{FE56}', '\u{FE5F}', '\u{FF03}',
     '\u{FF1B}', '\u{FF1F}', '\u{A5}', '\u{2044}', '\u{20A9}', '\u{2215}', '\u{2216}', '\u{FE68}',
     '\u{FF0F}', '\u{FF3C}', '\u{FFE5}', '\u{FFE6}',
 ];
 
-/// Returns the number of dots for which a lenient server takes a character (NFKC and code pages).
+/// Returns the number of dots that a lenient server sees in a character (NFKC and code pages).
 fn dots(c: char) -> usize {
     match c {
         '.' | '\u{2024}' | '\u{3002}' | '\u{FE12}' | '\u{FE52}' | '\u{FF0E}' | '\u{FF61}' => 1,

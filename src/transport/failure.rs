@@ -133,7 +133,7 @@ fn precedes_request(error: &Error) -> bool {
 /// Returns whether the TLS library has failed.
 fn is_tls(error: &Error) -> bool {
     match error {
-        // The errors of rustls have this kind, and those of OpenSSL this text.
+        // All errors of rustls have this kind, and all errors of OpenSSL contain this text.
         Error::Io(error) => {
             error.kind() == InvalidData || error.to_string().contains("SSL routines")
         }
@@ -218,13 +218,13 @@ fn explain(error: &Error) -> (bool, String) {
         Error::Protocol(_) => "the response is not valid HTTP/1.1",
         #[cfg(feature = "gzip")]
         Error::Decompress(_, cause) if cause.to_string() == "invalid gzip header" => {
-            let what = "the body is not gzip, although its Content-Encoding says so; it may be a part of a gzip body, or have \
-                        other data after its gzip data, or the server has to correct the label";
+            let what = "the body is not gzip, although its Content-Encoding says so; it may be a part of a gzip body, or \
+                        other data may follow its gzip data, or the server has to correct the label";
             return (false, what.to_owned());
         }
         #[cfg(feature = "gzip")]
         Error::Decompress(_, cause) if is_end(cause) => {
-            "the compressed body ends early; the connection was lost, or the body is a part of a gzip body, or has other data after its gzip data"
+            "the compressed body ends early; the connection was lost, the body is a part of a gzip body, or other data follows its gzip data"
         }
         #[cfg(feature = "gzip")]
         Error::Decompress(..) => "the compressed body is corrupt",

@@ -108,8 +108,9 @@ const UNTRUSTED: [&str; 6] = [
     "No CA certificates",
 ];
 
-/// What else may be wrong if the authority is trusted.
-const IF_TRUSTED: &str = ". If that is so already, the server has to send its intermediate certificates, and RSA keys need 2048 bits";
+/// The advice for an authority that is trusted already.
+const IF_TRUSTED: &str = ". If the authority is trusted already, the server has to send its intermediate certificates, and RSA keys need \
+    2048 bits";
 
 /// Returns an error's message with the advice, if there is any.
 pub(super) fn advised(text: &str) -> String {

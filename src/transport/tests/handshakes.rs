@@ -31,8 +31,11 @@ fn a_server_that_is_not_trusted_is_an_error_with_advice() {
     {
         return;
     }
-    let advice = "; enable the feature `platform-verifier`, which reads the system's certificates (and SSL_CERT_FILE), and add its authority";
-    assert!(error.message().contains(advice), "{error}");
+    let advice = "; enable the feature `platform-verifier`, which reads the system's certificates (and SSL_CERT_FILE), and \
+                  add its authority to them, or set `agent`. If the authority is trusted already, the server has to send its \
+                  intermediate certificates, and RSA keys need 2048 bits";
+    assert!(error.message().ends_with(advice), "{error}");
+    assert!(!error.is_retryable(), "{error}");
     assert!(
         cfg!(feature = "native-tls") || error.message().contains("UnknownIssuer"),
         "{error}"

@@ -17,8 +17,8 @@ const MAX_PAUSE: Duration = Duration::from_millis(32);
 /// Some programs on Windows write this character before their lines.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Some clients, such as those in Node 24 or Python, also end a line at these characters. In JSON, only strings contain them, so the
-/// server escapes them.
+/// Some clients, such as those in Node 24 or Python, also end a line at these characters. In JSON, only strings contain
+/// them, so the server escapes them.
 const LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
 /// The number of threads that write a line or wait to write it.

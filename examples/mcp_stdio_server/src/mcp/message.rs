@@ -11,8 +11,8 @@ pub(crate) const INVALID_PARAMS: i64 = -32602;
 pub(crate) const UNSUPPORTED_VERSION: i64 = -32022;
 pub(crate) const URL_ELICITATION_REQUIRED: i64 = -32042;
 
-/// Returns the id for the response to a message, or `None` if the message gets no response, as notifications and
-/// responses. If there is no valid id, the response has the id `null` (JSON-RPC 2.0, section 5).
+/// Returns the id for the response to a message, which is `null` if the message has no valid id (JSON-RPC 2.0, section 5).
+/// Returns `None` for a notification or a response, because the server does not respond to these.
 pub(crate) fn response_id(message: &Value) -> Option<Value> {
     let sent = member(message, "id");
     let is_notification = sent.is_null() && member(message, "method").is_string();

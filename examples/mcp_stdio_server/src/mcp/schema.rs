@@ -65,7 +65,7 @@ fn fit_members(schema: &Value, mut members: Map<String, Value>) -> Value {
         let is_unset = match value.as_str() {
             Some(text) if named(property, text).is_some() => false,
             // `none` may be the name of something, such as a user.
-            Some(text) if is_required(name) || property["type"] == "string" => {
+            Some(text) if is_required(name) || member(property, "type") == "string" => {
                 is_one_of(text, &["", "null"])
             }
             _ => value.is_null() || is_blank(value),

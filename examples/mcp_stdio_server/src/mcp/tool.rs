@@ -124,8 +124,8 @@ impl Tool {
     }
 
     /// Returns the tool's entry in `tools/list`, with an `outputSchema` if `is_structured`. Leaves out
-    /// `additionalProperties`, because some hosts pass the schema on to Gemini's API, which refuses it. An argument without a
-    /// type is listed as a string.
+    /// `additionalProperties`, because some hosts pass the schema on to Gemini's API, which refuses it. Lists an argument
+    /// without a type as a string.
     pub(super) fn definition(&self, is_structured: bool) -> Value {
         let part = |name| member(&self.input, name);
         let mut properties = part("properties").clone();
